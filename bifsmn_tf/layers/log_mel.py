@@ -1,0 +1,121 @@
+"""Log-mel spectrogram in decibels, the front end of the official networks."""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+SAMPLE_RATE = 16000
+
+
+def mel_filter_bank(num_mels=32, fft_length=2048, sample_rate=SAMPLE_RATE):
+    r"""Triangular filters, evenly spaced on the HTK mel scale, without area normalization.
+
+    $$\mathrm{mel}(f) = 2595 \log_{10}(1 + f / 700)$$
+
+    Args:
+        num_mels: Number of filters between 0 Hz and half the sample rate.
+        fft_length: Length of the transform.
+        sample_rate: In Hz.
+
+    Returns:
+        float64 array `(fft_length // 2 + 1, num_mels)`.
+    """
+    nyquist = sample_rate / 2
+    bins = np.linspace(0.0, nyquist, fft_length // 2 + 1)
+    mel_points = np.linspace(0.0, 2595.0 * math.log10(1.0 + nyquist / 700.0), num_mels + 2)
+    points = 700.0 * (10.0 ** (mel_points / 2595.0) - 1.0)
+    low, centre, high = points[:-2], points[1:-1], points[2:]
+    rising = (bins[:, None] - low) / (centre - low)
+    falling = (high - bins[:, None]) / (high - centre)
+    return np.maximum(0.0, np.minimum(rising, falling))
+
+
+@keras.saving.register_keras_serializable(package="bifsmn_tf")
+class LogMelSpectrogram(layers.Layer):
+    """Waveform to log-mel spectrogram in dB.
+
+    Short-time Fourier transform with a periodic Hann window of the transform's length, frames
+    centred by reflection, power divided by the window's energy, triangular mel filters, and
+    `10 log10(max(mel, 1e-10))`: digital silence is exactly -100 dB. No further normalization.
+
+    Only operations with TFLite builtin counterparts are used, so the layer can travel inside a
+    converted model.
+
+    Args:
+        num_mels: Number of mel bands.
+        fft_length: Length of transform and window in samples; a multiple of `hop_length`.
+        hop_length: Samples between two frames.
+        sample_rate: In Hz.
+
+    Input shape: `(batch, samples)`, float in [-1, 1).
+    Output shape: `(batch, num_mels, 1 + samples // hop_length, 1)`.
+    """
+
+    def __init__(
+        self,
+        num_mels=32,
+        fft_length=2048,
+        hop_length=512,
+        sample_rate=SAMPLE_RATE,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if fft_length % hop_length or (fft_length // 2) % hop_length:
+            raise ValueError(
+                "`fft_length // 2` should be a multiple of `hop_length`. "
+                f"Received: fft_length={fft_length}, hop_length={hop_length}"
+            )
+        self.num_mels = num_mels
+        self.fft_length = fft_length
+        self.hop_length = hop_length
+        self.sample_rate = sample_rate
+        window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(fft_length) / fft_length)
+        self._window = window.astype(np.float32)
+        # The power is divided by the window's energy, and the dB floor becomes 1 (see `call`).
+        bank = mel_filter_bank(num_mels, fft_length, sample_rate)
+        self._bank = (bank * (1e10 / np.sum(window**2))).astype(np.float32)
+
+    def build(self, input_shape):
+        if len(input_shape) != 2:
+            raise ValueError(
+                "`LogMelSpectrogram` expects waveforms of shape (batch, samples). "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        samples = input_shape[1]
+        if samples is None or samples <= self.fft_length // 2:
+            raise ValueError(
+                "`LogMelSpectrogram` needs a known number of samples, more than "
+                f"{self.fft_length // 2}. Received: input_shape={tuple(input_shape)}"
+            )
+
+    def _frames(self, inputs):
+        """Overlapping frames `(batch, frames, fft_length)` without a gather."""
+        half, hop = self.fft_length // 2, self.hop_length
+        frames = 1 + inputs.shape[1] // hop
+        overlap = self.fft_length // hop
+        x = ops.pad(inputs, ((0, 0), (half, half)), mode="reflect")
+        x = x[:, : (frames + overlap - 1) * hop]
+        x = ops.reshape(x, (-1, frames + overlap - 1, hop))
+        return ops.concatenate([x[:, i : i + frames] for i in range(overlap)], axis=-1)
+
+    def call(self, inputs):
+        real, imaginary = ops.rfft(self._frames(inputs) * self._window)
+        power = ops.square(real) + ops.square(imaginary)
+        mel = ops.matmul(power, self._bank)
+        # 10 log10(max(m, 1e-10)) as an offset to -100 dB: silence is then exact in float32.
+        decibels = ops.log(ops.maximum(mel, 1.0)) * (10.0 / math.log(10.0)) - 100.0
+        return ops.expand_dims(ops.transpose(decibels, (0, 2, 1)), -1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.num_mels, 1 + input_shape[1] // self.hop_length, 1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_mels": self.num_mels,
+            "fft_length": self.fft_length,
+            "hop_length": self.hop_length,
+            "sample_rate": self.sample_rate,
+        }
