@@ -6,30 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-SAMPLE_RATE = 16000
-
-
-def mel_filter_bank(num_mels=32, fft_length=2048, sample_rate=SAMPLE_RATE):
-    r"""Triangular filters, evenly spaced on the HTK mel scale, without area normalization.
-
-    $$\mathrm{mel}(f) = 2595 \log_{10}(1 + f / 700)$$
-
-    Args:
-        num_mels: Number of filters between 0 Hz and half the sample rate.
-        fft_length: Length of the transform.
-        sample_rate: In Hz.
-
-    Returns:
-        float64 array `(fft_length // 2 + 1, num_mels)`.
-    """
-    nyquist = sample_rate / 2
-    bins = np.linspace(0.0, nyquist, fft_length // 2 + 1)
-    mel_points = np.linspace(0.0, 2595.0 * math.log10(1.0 + nyquist / 700.0), num_mels + 2)
-    points = 700.0 * (10.0 ** (mel_points / 2595.0) - 1.0)
-    low, centre, high = points[:-2], points[1:-1], points[2:]
-    rising = (bins[:, None] - low) / (centre - low)
-    falling = (high - bins[:, None]) / (high - centre)
-    return np.maximum(0.0, np.minimum(rising, falling))
+from bifsmn_tf import mel
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
@@ -56,9 +33,9 @@ class LogMelSpectrogram(layers.Layer):
     def __init__(
         self,
         num_mels=32,
-        fft_length=2048,
-        hop_length=512,
-        sample_rate=SAMPLE_RATE,
+        fft_length=mel.FFT_LENGTH,
+        hop_length=mel.HOP_LENGTH,
+        sample_rate=mel.SAMPLE_RATE,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -71,11 +48,11 @@ class LogMelSpectrogram(layers.Layer):
         self.fft_length = fft_length
         self.hop_length = hop_length
         self.sample_rate = sample_rate
-        window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(fft_length) / fft_length)
+        window = mel.hann_window(fft_length)
         self._window = window.astype(np.float32)
-        # The power is divided by the window's energy, and the dB floor becomes 1 (see `call`).
-        bank = mel_filter_bank(num_mels, fft_length, sample_rate)
-        self._bank = (bank * (1e10 / np.sum(window**2))).astype(np.float32)
+        # The power is divided by the window's energy, and the floor becomes 1 (see `decibels`).
+        bank = mel.mel_filter_bank(num_mels, fft_length, sample_rate)
+        self._bank = (bank / (mel.POWER_FLOOR * np.sum(window**2))).astype(np.float32)
 
     def build(self, input_shape):
         if len(input_shape) != 2:
@@ -100,13 +77,16 @@ class LogMelSpectrogram(layers.Layer):
         x = ops.reshape(x, (-1, frames + overlap - 1, hop))
         return ops.concatenate([x[:, i : i + frames] for i in range(overlap)], axis=-1)
 
-    def call(self, inputs):
+    def decibels(self, inputs):
+        """Waveforms `(batch, samples)` to `(batch, frames, num_mels)` in dB."""
         real, imaginary = ops.rfft(self._frames(inputs) * self._window)
         power = ops.square(real) + ops.square(imaginary)
-        mel = ops.matmul(power, self._bank)
+        bands = ops.matmul(power, self._bank)
         # 10 log10(max(m, 1e-10)) as an offset to -100 dB: silence is then exact in float32.
-        decibels = ops.log(ops.maximum(mel, 1.0)) * (10.0 / math.log(10.0)) - 100.0
-        return ops.expand_dims(ops.transpose(decibels, (0, 2, 1)), -1)
+        return ops.log(ops.maximum(bands, 1.0)) * (10.0 / math.log(10.0)) - 100.0
+
+    def call(self, inputs):
+        return ops.expand_dims(ops.transpose(self.decibels(inputs), (0, 2, 1)), -1)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_mels, 1 + input_shape[1] // self.hop_length, 1)

@@ -1,0 +1,16 @@
+"""Conversion of trained models to TFLite."""
+
+from bifsmn_tf.conversion.convert import convert, convert_with_report
+from bifsmn_tf.conversion.errors import ConversionError
+from bifsmn_tf.conversion.graph import Deployment
+from bifsmn_tf.conversion.report import Parity, Report, inspect
+
+__all__ = [
+    "ConversionError",
+    "Deployment",
+    "Parity",
+    "Report",
+    "convert",
+    "convert_with_report",
+    "inspect",
+]

@@ -1,0 +1,559 @@
+# Copyright 2026 The bifsmn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The three binary operators as TensorFlow functions.
+
+Called eagerly, or inside a Keras layer, `binary_dense`, `binary_conv2d` and
+`memory_filter` compute the exact result with ordinary TensorFlow operations. The TFLite
+converter replaces each call by one custom operator (`BifsmnDense`, `BifsmnConv2D`,
+`BifsmnMemory`), whose native kernel gives the same bits. `docs/ops.md` is the contract.
+
+Bits are packed along the last axis into int32 words: channel `c` is bit `c % 32`, least
+significant first, of word `c // 32`; 1 stands for +1, 0 for -1, unused bits are 0.
+
+Every operator ends in one of two epilogues:
+
+* float: give `multiplier` and `bias` (and perhaps `residual`); returns float32.
+  `v = dot * multiplier + bias`, then the leaky slope for `v < 0`, and the residual added
+  before the slope (`residual_first=True`) or after it.
+* bits: give `threshold`; returns packed bits, `dot >= threshold`.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+WORD_BITS = 32
+MAX_REDUCTION = 32767
+
+
+# --------------------------------------------------------------------------- packing
+
+
+def words_for(channels):
+    """Returns how many int32 words hold `channels` packed bits."""
+    return -(-int(channels) // WORD_BITS)
+
+
+def pack_bits(signs, axis=-1):
+    """Packs signs into int32 words.
+
+    Args:
+        signs: Array of numbers, or of booleans. A number is +1 when it is `>= 0` (so -0.0 is
+            +1 and NaN is -1); `True` is +1.
+        axis: Axis to pack. In the result it has `ceil(length / 32)` entries.
+
+    Returns:
+        int32 array.
+    """
+    signs = np.asarray(signs)
+    bits = signs if signs.dtype == bool else signs >= 0
+    bits = np.moveaxis(bits, axis, -1)
+    channels = bits.shape[-1]
+    padded = np.zeros(bits.shape[:-1] + (words_for(channels) * WORD_BITS,), bool)
+    padded[..., :channels] = bits
+    packed = np.packbits(padded, axis=-1, bitorder="little")
+    # "<i4" first: the bit order must not depend on the byte order of the host.
+    words = np.ascontiguousarray(packed).view("<i4").astype(np.int32)
+    return np.moveaxis(words, -1, axis)
+
+
+def unpack_bits(words, channels):
+    """Unpacks the last axis of int32 words to signs, the inverse of `pack_bits`.
+
+    Args:
+        words: int32 array, last axis of `ceil(channels / 32)` words.
+        channels: How many channels the words hold.
+
+    Returns:
+        int8 array of +1 and -1, last axis of `channels` entries.
+    """
+    words = np.asarray(words)
+    if words.dtype != np.int32 or words.ndim == 0 or words.shape[-1] != words_for(channels):
+        raise ValueError(
+            f"`words` should be int32 with a last axis of {words_for(channels)} words to hold "
+            f"{channels} channels. Received: dtype={words.dtype}, shape={words.shape}"
+        )
+    as_bytes = np.ascontiguousarray(words.astype("<i4")).view(np.uint8)
+    bits = np.unpackbits(as_bytes, axis=-1, bitorder="little")[..., :channels]
+    return (2 * bits.astype(np.int8) - 1).astype(np.int8)
+
+
+def _unpack(words, channels):
+    """(..., words) int32 -> (..., channels) float32 of +1 and -1."""
+    count = words_for(channels)
+    shifts = tf.range(WORD_BITS, dtype=tf.int32)
+    bits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(words[..., tf.newaxis], shifts), 1)
+    bits = _reshape(bits, bits.shape[:-2], count * WORD_BITS)[..., :channels]
+    return tf.cast(2 * bits - 1, tf.float32)
+
+
+def _pack(bits):
+    """(..., channels) bool -> (..., words) int32."""
+    channels = bits.shape[-1]
+    count = words_for(channels)
+    pads = [[0, 0]] * (len(bits.shape) - 1) + [[0, count * WORD_BITS - channels]]
+    bits = tf.pad(tf.cast(bits, tf.int32), pads)
+    lead = bits.shape[:-1]
+    bits = _reshape(bits, lead, count, WORD_BITS)
+    # Bit 31 is the sign bit: the sum wraps exactly onto it.
+    weights = tf.constant(np.left_shift(np.uint32(1), np.arange(32, dtype=np.uint32)).view(np.int32))
+    return tf.reduce_sum(bits * weights, axis=-1)
+
+
+def _reshape(tensor, lead, *trailing):
+    """Reshapes to `lead` (static, or the tensor's own sizes) followed by `trailing`."""
+    lead = list(lead)
+    if lead.count(None) <= 1:
+        shape = [-1 if size is None else size for size in lead] + list(trailing)
+        return tf.reshape(tensor, shape)
+    dynamic = tf.shape(tensor)[: len(lead)]
+    out = tf.reshape(tensor, tf.concat([dynamic, list(trailing)], 0))
+    out.set_shape(lead + list(trailing))
+    return out
+
+
+def _signs(x, channels):
+    """Activations, float32 or packed, to float32 of +1 and -1."""
+    if x.dtype == tf.int32:
+        return _unpack(x, channels)
+    return tf.where(x >= 0, 1.0, -1.0)
+
+
+# ------------------------------------------------------------------ reference bodies
+
+
+def _epilogue(dot, args, slope, residual_first):
+    """Shared end of the operators; `dot` is float32 but always a whole number."""
+    # Through integers: exact, and graph rewrites cannot move the multiplier across it.
+    dot = tf.cast(dot, tf.int32)
+    if len(args) == 1:
+        return _pack(dot >= tf.cast(args[0], tf.int32))
+    multiplier, bias = args[:2]
+    residual = args[2] if len(args) == 3 else None
+    v = tf.cast(dot, tf.float32) * multiplier
+    v = v + bias
+    if residual is not None and residual_first:
+        v = v + residual
+    if slope != 1.0:
+        v = tf.where(v >= 0, v, v * tf.constant(slope, tf.float32))
+    if residual is not None and not residual_first:
+        v = v + residual
+    return v
+
+
+def _dense_rank(shape, packed, channels):
+    """Returns how many trailing axes of `shape` form the reduction, or None."""
+    if packed and shape[-1] == words_for(channels):
+        return 1
+    if packed and channels % WORD_BITS:
+        return None
+    target = channels // WORD_BITS if packed else channels
+    size = 1
+    for count in range(1, len(shape)):
+        if shape[-count] is None:
+            return None
+        size *= shape[-count]
+        if size == target:
+            return count
+        if size > target:
+            return None
+    return None
+
+
+def _dense_body(x, weights, *args, channels, slope=1.0, residual_first=0):
+    rank = _dense_rank(list(x.shape), x.dtype == tf.int32, channels)
+    if rank > 1:
+        last = channels // WORD_BITS if x.dtype == tf.int32 else channels
+        x = _reshape(x, x.shape[:-rank], last)
+    dot = tf.matmul(_signs(x, channels), _unpack(weights, channels), transpose_b=True)
+    return _epilogue(dot, args, slope, residual_first)
+
+
+def _conv2d_body(
+    x, weights, *args, channels, kernel_h, kernel_w, stride_h=1, stride_w=1, pad_h=0, pad_w=0,
+    slope=1.0, residual_first=0,
+):
+    x = _signs(x, channels)
+    # Padding comes after binarising: padded taps are 0 and add nothing.
+    x = tf.pad(x, [[0, 0], [pad_h, pad_h], [pad_w, pad_w], [0, 0]])
+    height, width = x.shape[1:3]
+    stop_h = (height - kernel_h) // stride_h * stride_h + 1
+    stop_w = (width - kernel_w) // stride_w * stride_w + 1
+    patches = tf.concat(
+        [
+            x[:, i : i + stop_h : stride_h, j : j + stop_w : stride_w]
+            for i in range(kernel_h)
+            for j in range(kernel_w)
+        ],
+        axis=-1,
+    )
+    kernel = _unpack(weights, kernel_h * kernel_w * channels)
+    return _epilogue(tf.matmul(patches, kernel, transpose_b=True), args, slope, residual_first)
+
+
+def _memory_body(
+    x, weights, *args, channels, look_back=0, stride_back=1, stride_ahead=1, slope=1.0,
+    residual_first=0,
+):
+    outputs = args[0].shape[-1]
+    x = _signs(x, channels)
+    multiple = outputs // channels
+    if multiple > 1:
+        x = tf.repeat(x, multiple, axis=-1)
+    taps = weights.shape[0]
+    look_ahead = taps - 1 - look_back
+    before, after = look_back * stride_back, look_ahead * stride_ahead
+    frames = x.shape[1] if x.shape[1] is not None else tf.shape(x)[1]
+    x = tf.pad(x, [[0, 0], [before, after], [0, 0]])
+    signs = _unpack(weights, outputs)
+    dot = None
+    for tap in range(taps):
+        steps = tap - look_back
+        start = before + steps * (stride_back if steps < 0 else stride_ahead)
+        term = x[:, start : start + frames] * signs[tap]
+        dot = term if dot is None else dot + term
+    return _epilogue(dot, args, slope, residual_first)
+
+
+# ------------------------------------------------------------------------- factories
+
+
+def _attribute(key, value):
+    if isinstance(value, float):
+        # The shortest decimal that gives back the same float32.
+        text = np.format_float_scientific(np.float32(value), unique=True, trim="-")
+        return f'attr {{ key: "{key}" value {{ f: {text} }} }}'
+    return f'attr {{ key: "{key}" value {{ i: {value} }} }}'
+
+
+@functools.lru_cache(maxsize=None)
+def _composite(name, body, arity, attributes):
+    """Builds the function of one operator with one set of attributes.
+
+    The attributes are part of the function's signature text, so that each set needs a function
+    of its own.
+    """
+    text = f'name: "{name}" attr {{ key: "tfl_fusable_op" value {{ b: true }} }} '
+    text += " ".join(_attribute(key, value) for key, value in attributes)
+    keywords = dict(attributes)
+
+    # Explicit parameters: the converter binds the operator's inputs by their position.
+    def run(*args):
+        return body(*args, **keywords)
+
+    if arity == 3:
+
+        def composite(x, weights, a):
+            return run(x, weights, a)
+
+    elif arity == 4:
+
+        def composite(x, weights, a, b):
+            return run(x, weights, a, b)
+
+    else:
+
+        def composite(x, weights, a, b, c):
+            return run(x, weights, a, b, c)
+
+    composite.__name__ = name
+    return tf.function(composite, experimental_implements=text, autograph=False)
+
+
+# ------------------------------------------------------------------------ validation
+
+
+def _tensor(value, name, dtypes, op):
+    value = value if tf.is_tensor(value) else tf.convert_to_tensor(value)
+    if value.dtype not in dtypes:
+        expected = " or ".join(d.name for d in dtypes)
+        raise ValueError(
+            f"`{name}` of {op} should be {expected}. Received: dtype={value.dtype.name}"
+        )
+    if value.shape.rank is None:
+        raise ValueError(f"`{name}` of {op} should have a known rank. Received: {value}")
+    return value
+
+
+def _integer(value, name, op, minimum, maximum=MAX_REDUCTION):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not (
+        minimum <= value <= maximum
+    ):
+        raise ValueError(
+            f"`{name}` of {op} should be an integer from {minimum} to {maximum}. "
+            f"Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def _pair(value, name, op, minimum):
+    pair = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
+    if len(pair) != 2:
+        raise ValueError(f"`{name}` of {op} should be two integers. Received: {name}={value!r}")
+    return tuple(_integer(v, name, op, minimum) for v in pair)
+
+
+def _vector(value, name, dtype, outputs, op):
+    value = _tensor(value, name, (dtype,), op)
+    if value.shape.as_list() != [outputs]:
+        raise ValueError(
+            f"`{name}` of {op} should have shape ({outputs},), one entry per output channel. "
+            f"Received: shape={value.shape}"
+        )
+    return value
+
+
+def _call(op, body, x, weights, epilogue, outputs, attributes, defaults):
+    """Checks the epilogue, leaves defaults out of the attributes and calls the composite."""
+    multiplier, bias, residual, threshold, slope, residual_first = epilogue
+    if (threshold is None) == (multiplier is None):
+        raise ValueError(
+            f"{op} should be given either `threshold`, or `multiplier` and `bias`. Received: "
+            f"multiplier={multiplier}, threshold={threshold}"
+        )
+    slope = float(np.float32(slope))
+    if not np.isfinite(slope):
+        raise ValueError(f"`slope` of {op} should be finite in float32. Received: slope={slope}")
+    if threshold is not None:
+        if bias is not None or residual is not None or slope != 1.0 or residual_first:
+            raise ValueError(
+                f"{op} with `threshold` should have no `bias`, `residual`, `slope` or "
+                f"`residual_first`. Received: bias={bias}, residual={residual}, slope={slope}, "
+                f"residual_first={residual_first}"
+            )
+        args = [_vector(threshold, "threshold", tf.int16, outputs, op)]
+    else:
+        if bias is None:
+            raise ValueError(f"{op} with `multiplier` should have a `bias`. Received: bias=None")
+        args = [
+            _vector(multiplier, "multiplier", tf.float32, outputs, op),
+            _vector(bias, "bias", tf.float32, outputs, op),
+        ]
+        if residual is not None:
+            residual = _tensor(residual, "residual", (tf.float32,), op)
+            if residual.shape[-1] not in (None, outputs):
+                raise ValueError(
+                    f"`residual` of {op} should have the output's shape, {outputs} channels. "
+                    f"Received: shape={residual.shape}"
+                )
+            args.append(residual)
+        elif residual_first:
+            raise ValueError(
+                f"`residual_first` of {op} needs a `residual`. Received: residual=None"
+            )
+    attributes = dict(attributes, slope=slope, residual_first=int(bool(residual_first)))
+    defaults = dict(defaults, slope=1.0, residual_first=0)
+    kept = tuple(
+        (key, value)
+        for key, value in sorted(attributes.items())
+        if key not in defaults or value != defaults[key]
+    )
+    function = _composite(op, body, 2 + len(args), kept)
+    result = function(x, weights, *args)
+    if args[-1] is residual and residual is not None:
+        if not residual.shape.is_compatible_with(result.shape):
+            raise ValueError(
+                f"`residual` of {op} should have the output's shape {result.shape}. "
+                f"Received: shape={residual.shape}"
+            )
+    return result
+
+
+def _weights(weights, op, rows, row_words, meaning):
+    weights = _tensor(weights, "weights", (tf.int32,), op)
+    shape = weights.shape.as_list()
+    if len(shape) != 2 or None in shape or 0 in shape or shape[1] != row_words or (
+        rows not in (None, shape[0])
+    ):
+        raise ValueError(
+            f"`weights` of {op} should be packed to shape ({rows or 'outputs'}, {row_words}), "
+            f"{meaning}. Received: shape={weights.shape}"
+        )
+    return weights
+
+
+def _activations(x, op, rank, channels):
+    x = _tensor(x, "x", (tf.float32, tf.int32), op)
+    last = channels if x.dtype == tf.float32 else words_for(channels)
+    if x.shape.rank != rank or x.shape[-1] != last:
+        raise ValueError(
+            f"`x` of {op} should have {rank} axes, the last of {last} "
+            f"{'channels' if x.dtype == tf.float32 else 'packed words'} for channels={channels}. "
+            f"Received: dtype={x.dtype.name}, shape={x.shape}"
+        )
+    return x
+
+
+# ------------------------------------------------------------------------- public ops
+
+
+def binary_dense(
+    x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
+    slope=1.0, residual_first=False,
+):
+    """Binary fully connected layer, the custom operator `BifsmnDense`.
+
+    `dot[..., n] = sum_k sign(x[..., k]) * w[n, k]`, then the epilogue (module docstring).
+
+    Args:
+        x: float32, binarised by `x >= 0`, or int32 packed bits. Trailing axes are flattened
+            until they hold `channels` values; the axes before are kept.
+        weights: int32 `(N, ceil(channels / 32))`, packed along the reduction.
+        multiplier: float32 `(N,)`, for the float epilogue.
+        bias: float32 `(N,)`, with `multiplier`.
+        residual: float32, shape of the output; optional, with `multiplier`.
+        threshold: int16 `(N,)`, for the bits epilogue.
+        channels: Length of the reduction, 1 to 32767.
+        slope: Factor of negative values.
+        residual_first: Add the residual before the slope instead of after it.
+
+    Returns:
+        float32 `(..., N)`, or int32 packed bits `(..., ceil(N / 32))`.
+    """
+    op = "BifsmnDense"
+    channels = _integer(channels, "channels", op, 1)
+    x = _tensor(x, "x", (tf.float32, tf.int32), op)
+    if _dense_rank(x.shape.as_list(), x.dtype == tf.int32, channels) is None:
+        raise ValueError(
+            f"`x` of {op} should have trailing axes that hold channels={channels} values behind "
+            f"at least one batch axis. Received: dtype={x.dtype.name}, shape={x.shape}"
+        )
+    weights = _weights(weights, op, None, words_for(channels), f"{channels} bits per row")
+    return _call(
+        op, _dense_body, x, weights,
+        (multiplier, bias, residual, threshold, slope, residual_first),
+        weights.shape[0], {"channels": channels}, {},
+    )
+
+
+def binary_conv2d(
+    x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
+    kernel_size, strides=(1, 1), padding=(0, 0), slope=1.0, residual_first=False,
+):
+    """Binary two-dimensional convolution, the custom operator `BifsmnConv2D`.
+
+    Args:
+        x: float32 `(B, H, W, C)`, binarised by `x >= 0`, or packed bits
+            `(B, H, W, ceil(C / 32))`.
+        weights: int32 `(N, ceil(kh * kw * C / 32))`; bit `(i * kw + j) * C + c` of a row is the
+            tap in row `i`, column `j`, channel `c`.
+        multiplier: float32 `(N,)`, for the float epilogue.
+        bias: float32 `(N,)`, with `multiplier`.
+        residual: float32, shape of the output; optional, with `multiplier`.
+        threshold: int16 `(N,)`, for the bits epilogue.
+        channels: `C`; `kh * kw * C` is at most 32767.
+        kernel_size: `(kh, kw)`.
+        strides: Steps along height and width.
+        padding: Zeros added at both ends of height and of width, after binarising.
+        slope: Factor of negative values.
+        residual_first: Add the residual before the slope instead of after it.
+
+    Returns:
+        float32 `(B, Ho, Wo, N)`, or int32 packed bits `(B, Ho, Wo, ceil(N / 32))`, with
+        `Ho = (H + 2 * pad - kh) // stride + 1`.
+    """
+    op = "BifsmnConv2D"
+    channels = _integer(channels, "channels", op, 1)
+    kernel_h, kernel_w = _pair(kernel_size, "kernel_size", op, 1)
+    stride_h, stride_w = _pair(strides, "strides", op, 1)
+    pad_h, pad_w = _pair(padding, "padding", op, 0)
+    length = kernel_h * kernel_w * channels
+    if length > MAX_REDUCTION:
+        raise ValueError(
+            f"{op} should reduce over at most {MAX_REDUCTION} bits. Received: kernel_size="
+            f"{kernel_size}, channels={channels}, that is {length} bits"
+        )
+    x = _activations(x, op, 4, channels)
+    if (
+        None in x.shape[1:3]
+        or x.shape[1] + 2 * pad_h < kernel_h
+        or x.shape[2] + 2 * pad_w < kernel_w
+    ):
+        raise ValueError(
+            f"`x` of {op} should have a known height and width that hold the kernel "
+            f"{kernel_h}x{kernel_w} with padding=({pad_h}, {pad_w}). Received: shape={x.shape}"
+        )
+    weights = _weights(weights, op, None, words_for(length), f"{length} bits per row")
+    return _call(
+        op, _conv2d_body, x, weights,
+        (multiplier, bias, residual, threshold, slope, residual_first),
+        weights.shape[0],
+        {
+            "channels": channels, "kernel_h": kernel_h, "kernel_w": kernel_w,
+            "stride_h": stride_h, "stride_w": stride_w, "pad_h": pad_h, "pad_w": pad_w,
+        },
+        {"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0},
+    )
+
+
+def memory_filter(
+    x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
+    look_back=0, stride_back=1, stride_ahead=1, slope=1.0, residual_first=False,
+):
+    """Binary FSMN memory filter, the custom operator `BifsmnMemory`.
+
+    A depthwise filter over time. Output channel `n` of `N = m * C` reads input channel
+    `n // m`; tap `i` reads the frame `offset[i]` away, with offsets
+    `-look_back * stride_back, ..., -stride_back, 0, stride_ahead, ...`. Frames outside add 0.
+
+    Args:
+        x: float32 `(B, T, C)`, binarised by `x >= 0`, or packed bits `(B, T, ceil(C / 32))`.
+        weights: int32 `(taps, ceil(N / 32))`, earliest tap first, packed along the outputs.
+        multiplier: float32 `(N,)`, for the float epilogue.
+        bias: float32 `(N,)`, with `multiplier`.
+        residual: float32, shape of the output; optional, with `multiplier`.
+        threshold: int16 `(N,)`, for the bits epilogue.
+        channels: `C`.
+        look_back: Number of taps on past frames; the remaining taps are the present frame and
+            the frames ahead.
+        stride_back: Frames between the taps on the past.
+        stride_ahead: Frames between the taps on the future.
+        slope: Factor of negative values.
+        residual_first: Add the residual before the slope instead of after it.
+
+    Returns:
+        float32 `(B, T, N)`, or int32 packed bits `(B, T, ceil(N / 32))`.
+    """
+    op = "BifsmnMemory"
+    channels = _integer(channels, "channels", op, 1)
+    look_back = _integer(look_back, "look_back", op, 0)
+    stride_back = _integer(stride_back, "stride_back", op, 1)
+    stride_ahead = _integer(stride_ahead, "stride_ahead", op, 1)
+    x = _activations(x, op, 3, channels)
+    vector = threshold if multiplier is None else multiplier
+    shape = np.shape(vector) if vector is not None else ()
+    if len(shape) != 1 or shape[0] is None or shape[0] == 0 or shape[0] % channels:
+        raise ValueError(
+            f"`multiplier` or `threshold` of {op} should have one entry per output channel, a "
+            f"multiple of channels={channels}. Received: shape={shape}"
+        )
+    outputs = int(shape[0])
+    weights = _weights(weights, op, None, words_for(outputs), f"{outputs} bits per tap")
+    taps = weights.shape[0]
+    if not look_back < taps <= MAX_REDUCTION:
+        raise ValueError(
+            f"`weights` of {op} should hold the look_back={look_back} taps on the past and at "
+            f"least the present one, {MAX_REDUCTION} at most. Received: {taps} taps"
+        )
+    return _call(
+        op, _memory_body, x, weights,
+        (multiplier, bias, residual, threshold, slope, residual_first),
+        outputs,
+        {
+            "channels": channels, "look_back": look_back, "stride_back": stride_back,
+            "stride_ahead": stride_ahead,
+        },
+        {"look_back": 0, "stride_back": 1, "stride_ahead": 1},
+    )
