@@ -46,7 +46,7 @@ class _KerasImportWatcher(importlib.abc.MetaPathFinder):
 
 def install():
     """Registers now if Keras is already imported, else as soon as it is."""
-    if "keras" in sys.modules:
+    if sys.modules.get("keras") is not None:
         _register()
     elif not any(isinstance(finder, _KerasImportWatcher) for finder in sys.meta_path):
         sys.meta_path.insert(0, _KerasImportWatcher())

@@ -137,11 +137,13 @@ def _examples(model, kind, given):
 
 def _to_tflite(functions, spec):
     """Traces the functions, one signature each, and runs TensorFlow's converter."""
-    archive = keras.export.ExportArchive()
-    for name, function in functions.items():
-        archive.add_endpoint(name, function, input_signature=[spec])
+    signatures = {
+        name: tf.function(function, input_signature=[spec]).get_concrete_function()
+        for name, function in functions.items()
+    }
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        archive.write_out(folder, verbose=False)
+        # The functions hold constants only, so that a bare module can carry them.
+        tf.saved_model.save(tf.Module(), folder, signatures=signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=list(functions)
         )

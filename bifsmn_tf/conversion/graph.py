@@ -54,32 +54,48 @@ class Deployment:
         self._constants = {}
         self._binary = {}
 
-    def forward(self, features, thin=1.0, collect=None):
+    def forward(self, features, thin=1.0):
         """Probabilities of the classes.
 
         Args:
             features: Tensor `(1, frames, num_mels, 1)` in dB, time-major.
             thin: The switch.
-            collect: Optional list to which the output of every custom operator is appended.
 
         Returns:
             Tensor `(1, num_classes)`.
         """
+        return self.tail(self.stem(features), thin)
+
+    def stem(self, features):
+        """The first, real-valued convolution: what comes before any custom operator."""
+        model = self.model
+        return self._float_convolution(features, model.conv1, model.norm1, model.activation1)
+
+    def tail(self, x, thin=1.0, collect=None):
+        """Everything behind the stem.
+
+        Args:
+            x: Output of `stem`.
+            thin: The switch.
+            collect: Optional list to which the output of every custom operator is appended.
+
+        Returns:
+            Probabilities, tensor `(1, num_classes)`.
+        """
         model = self.model
         switch = model.switch_index(thin)
-        keep = (lambda x: x) if collect is None else (lambda x: collect.append(x) or x)
-
-        x = self._float_convolution(features, model.conv1, model.norm1, model.activation1)
         if model.binarizer is None:
             x = self._float_convolution(x, model.conv2, model.norm2, model.activation2)
             x = self._float_fc1(x)
             for index in model.active_blocks(thin):
                 x = self._float_block(x, model.blocks[index], switch)
         else:
-            x = keep(self._binary_convolution(x))
-            x = keep(self._binary_fc1(x))
+            outputs = [] if collect is None else collect
+            outputs.append(self._binary_convolution(x))
+            outputs.append(self._binary_fc1(outputs[-1]))
             for index in model.active_blocks(thin):
-                x = self._binary_block(x, model.blocks[index], switch, keep)
+                outputs += self._binary_block(outputs[-1], model.blocks[index], switch)
+            x = outputs[-1]
         return tf.nn.softmax(self._classify(x))
 
     # ------------------------------------------------------------------ constants
@@ -235,28 +251,31 @@ class Deployment:
             axis=0, arrange=arrange, channels=inputs,
         )
 
-    def _binary_block(self, x, block, switch, keep):
+    def _binary_block(self, x, block, switch):
+        """Outputs of the block's three operators."""
+
         def norms(norm):
             return norm.of(0), norm.of(switch)
 
         memory = block.memory
-        y = keep(self._apply(
+        y = self._apply(
             ops.memory_filter, x, (block.name, "memory"), switch, memory,
             norms(block.memory_norm), block.memory_activation,
             axis=0, arrange=np.transpose, channels=x.shape[-1], residual=x,
             look_back=memory.look_back, stride_back=memory.stride_back,
             stride_ahead=memory.stride_ahead,
-        ))
-        hidden = keep(self._apply(
+        )
+        hidden = self._apply(
             ops.binary_dense, y, (block.name, "hidden"), switch, block.hidden,
             norms(block.hidden_norm), block.hidden_activation,
             axis=0, arrange=np.transpose, channels=y.shape[-1], packed=True,
-        ))
-        return keep(self._apply(
+        )
+        output = self._apply(
             ops.binary_dense, hidden, (block.name, "projection"), switch, block.projection,
             norms(block.output_norm), block.output_activations[switch],
             axis=0, arrange=np.transpose, channels=block.hidden_size, residual=y,
-        ))
+        )
+        return y, hidden, output
 
 
 def _band_major(kernel, bands, channels):

@@ -128,7 +128,10 @@ def _signs(x, channels):
     """Activations, float32 or packed, to float32 of +1 and -1."""
     if x.dtype == tf.int32:
         return _unpack(x, channels)
-    return tf.where(x >= 0, 1.0, -1.0)
+    # x >= 0 through the bits of the number: TensorFlow's threads take a subnormal for a zero.
+    bits = tf.bitcast(x, tf.int32)
+    positive = tf.logical_and(bits >= 0, bits <= 0x7F800000)  # up to +infinity, without NaN
+    return tf.where(tf.logical_or(positive, bits == -0x80000000), 1.0, -1.0)
 
 
 # ------------------------------------------------------------------ reference bodies
@@ -140,17 +143,26 @@ def _epilogue(dot, args, slope, residual_first):
     dot = tf.cast(dot, tf.int32)
     if len(args) == 1:
         return _pack(dot >= tf.cast(args[0], tf.int32))
-    multiplier, bias = args[:2]
-    residual = args[2] if len(args) == 3 else None
-    v = tf.cast(dot, tf.float32) * multiplier
-    v = v + bias
-    if residual is not None and residual_first:
-        v = v + residual
+    multiplier, bias, residual = (_keep(a) for a in (*args, tf.constant(0.0))[:3])
+    has_residual = len(args) == 3
+    v = _keep(tf.cast(dot, tf.float32) * multiplier)
+    v = _keep(v + bias)
+    if has_residual and residual_first:
+        v = _keep(v + residual)
     if slope != 1.0:
         v = tf.where(v >= 0, v, v * tf.constant(slope, tf.float32))
-    if residual is not None and not residual_first:
-        v = v + residual
+    if has_residual and not residual_first:
+        v = _keep(v + residual)
     return v
+
+
+def _keep(value):
+    """Returns `value` unchanged, as something that graph rewrites do not see through.
+
+    Without it Grappler may regroup a chain of additions, here or across neighbouring operators,
+    and so round differently. `tf.identity` would be taken away first.
+    """
+    return tf.maximum(value, -np.inf)
 
 
 def _dense_rank(shape, packed, channels):
@@ -315,8 +327,11 @@ def _vector(value, name, dtype, outputs, op):
     return value
 
 
-def _call(op, body, x, weights, epilogue, outputs, attributes, defaults):
-    """Checks the epilogue, leaves defaults out of the attributes and calls the composite."""
+def _call(op, body, x, weights, epilogue, lead, outputs, attributes, defaults):
+    """Checks the epilogue, leaves defaults out of the attributes and calls the composite.
+
+    `lead` is the output's shape but for its channels.
+    """
     multiplier, bias, residual, threshold, slope, residual_first = epilogue
     if (threshold is None) == (multiplier is None):
         raise ValueError(
@@ -343,9 +358,10 @@ def _call(op, body, x, weights, epilogue, outputs, attributes, defaults):
         ]
         if residual is not None:
             residual = _tensor(residual, "residual", (tf.float32,), op)
-            if residual.shape[-1] not in (None, outputs):
+            shape = tf.TensorShape([*lead, outputs])
+            if not residual.shape.is_compatible_with(shape):
                 raise ValueError(
-                    f"`residual` of {op} should have the output's shape, {outputs} channels. "
+                    f"`residual` of {op} should have the output's shape {shape}. "
                     f"Received: shape={residual.shape}"
                 )
             args.append(residual)
@@ -360,15 +376,7 @@ def _call(op, body, x, weights, epilogue, outputs, attributes, defaults):
         for key, value in sorted(attributes.items())
         if key not in defaults or value != defaults[key]
     )
-    function = _composite(op, body, 2 + len(args), kept)
-    result = function(x, weights, *args)
-    if args[-1] is residual and residual is not None:
-        if not residual.shape.is_compatible_with(result.shape):
-            raise ValueError(
-                f"`residual` of {op} should have the output's shape {result.shape}. "
-                f"Received: shape={residual.shape}"
-            )
-    return result
+    return _composite(op, body, 2 + len(args), kept)(x, weights, *args)
 
 
 def _weights(weights, op, rows, row_words, meaning):
@@ -425,7 +433,8 @@ def binary_dense(
     op = "BifsmnDense"
     channels = _integer(channels, "channels", op, 1)
     x = _tensor(x, "x", (tf.float32, tf.int32), op)
-    if _dense_rank(x.shape.as_list(), x.dtype == tf.int32, channels) is None:
+    trailing = _dense_rank(x.shape.as_list(), x.dtype == tf.int32, channels)
+    if trailing is None:
         raise ValueError(
             f"`x` of {op} should have trailing axes that hold channels={channels} values behind "
             f"at least one batch axis. Received: dtype={x.dtype.name}, shape={x.shape}"
@@ -434,7 +443,7 @@ def binary_dense(
     return _call(
         op, _dense_body, x, weights,
         (multiplier, bias, residual, threshold, slope, residual_first),
-        weights.shape[0], {"channels": channels}, {},
+        x.shape[:-trailing], weights.shape[0], {"channels": channels}, {},
     )
 
 
@@ -489,6 +498,11 @@ def binary_conv2d(
     return _call(
         op, _conv2d_body, x, weights,
         (multiplier, bias, residual, threshold, slope, residual_first),
+        [
+            x.shape[0],
+            (x.shape[1] + 2 * pad_h - kernel_h) // stride_h + 1,
+            (x.shape[2] + 2 * pad_w - kernel_w) // stride_w + 1,
+        ],
         weights.shape[0],
         {
             "channels": channels, "kernel_h": kernel_h, "kernel_w": kernel_w,
@@ -550,7 +564,7 @@ def memory_filter(
     return _call(
         op, _memory_body, x, weights,
         (multiplier, bias, residual, threshold, slope, residual_first),
-        outputs,
+        x.shape[:2], outputs,
         {
             "channels": channels, "look_back": look_back, "stride_back": stride_back,
             "stride_ahead": stride_ahead,

@@ -1,0 +1,49 @@
+# Two commands: `make demo` and `make test`. Both set everything up first, and do so only once.
+#
+#   make demo [DATA=folder]   train, distill, convert, and answer from the TFLite interpreter
+#   make test                 Python tests, C++ tests, and the aarch64 library under emulation
+#   make test-all             the slow tests, too
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+DATA ?=
+OUT ?= demo
+PYTHON_TESTS ?= -m "not slow"
+
+.PHONY: help setup setup-test ops demo test test-all wheel-aarch64 clean
+
+help:
+	@sed -n '3,5p' Makefile | sed 's/^# *//'
+
+setup:
+	@tools/setup.sh demo
+
+setup-test:
+	@tools/setup.sh test
+
+ops:
+	@tools/build_ops.sh
+
+demo: setup
+	@.venv/bin/python tools/demo.py --out "$(OUT)" $(if $(DATA),--data "$(DATA)")
+
+test: setup-test
+	@echo "== C++ tests, this machine"
+	@bazel test //...
+	@echo "== C++ tests, aarch64 under emulation"
+	@bazel test --config=aarch64 //...
+	@echo "== Python tests"
+	@.venv/bin/python -m pytest -q -o addopts= $(PYTHON_TESTS)
+
+test-all:
+	@$(MAKE) test PYTHON_TESTS=
+
+# A wheel for a 64-bit Raspberry Pi OS: needs only numpy and a TFLite interpreter there.
+wheel-aarch64: setup-test
+	@.venv/bin/python -m pip wheel -q --no-deps --no-build-isolation -w dist . \
+	  --config-settings=--build-option=--plat-name=linux_aarch64
+
+clean:
+	rm -rf .venv .setup .emulated build dist bazel-* bifsmn_tf/runtime/lib bifsmn_tf.egg-info

@@ -1,0 +1,45 @@
+"""Packaging of bifsmn_tf. Why each dependency: docs/dependencies.md."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).resolve().parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "bifsmn_tf" / "__init__.py").read_text(), re.MULTILINE
+)[1]
+
+RUNTIME = ["ai-edge-litert>=1.4,<3"]
+TRAIN = [
+    "tensorflow>=2.21,<2.22",
+    "keras>=3.12,<4",
+    "tensorflow-io>=0.37.1,<0.38; python_version < '3.13'",
+    "pywavelets>=1.6,<2",
+    "keras-tuner>=1.4.7,<2",
+    "soundfile>=0.12,<1",
+    "matplotlib>=3.8,<4",
+    "tqdm>=4.66,<5",
+]
+TEST = ["pytest>=8,<10"]
+
+setup(
+    name="bifsmn_tf",
+    version=VERSION,
+    description="1-bit keyword spotting: BiFSMN on Keras, and in the TFLite interpreter",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["bifsmn_tf", "bifsmn_tf.*"]),
+    # The op library, where it has been built; a wheel is then for that machine only:
+    # python setup.py bdist_wheel --plat-name linux_aarch64
+    package_data={"bifsmn_tf.runtime": ["lib/*/libbifsmn_ops.so"]},
+    python_requires=">=3.10",
+    install_requires=["numpy>=1.24"],
+    extras_require={
+        "runtime": RUNTIME,
+        "train": TRAIN,
+        "test": TEST + RUNTIME + TRAIN,
+    },
+)

@@ -1,0 +1,46 @@
+"""Models that look trained: every folded constant differs from its initial value."""
+
+import numpy as np
+import pytest
+
+from bifsmn_tf.models import BiFSMN, DFSMN
+
+SIZES = {"memory_size": 48, "hidden_size": 72, "num_blocks": 4, "frontend_kernel": 3}
+
+
+def give_statistics(model, seed=0, negative=0.2):
+    """Replaces normalizations and slopes by random values, some factors negative."""
+    random = np.random.default_rng(seed)
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        name = variable.path.rsplit("/", 1)[1]
+        if name == "gamma":
+            signs = np.where(random.random(shape) < negative, -1, 1)
+            variable.assign(random.uniform(0.5, 1.5, shape) * signs)
+        elif name in ("beta", "moving_mean"):
+            variable.assign(random.normal(0, 0.5, shape))
+        elif name == "moving_variance":
+            variable.assign(random.uniform(0.5, 3.0, shape))
+        elif name == "slope":
+            variable.assign(random.uniform(0.05, 0.4))
+    # The first normalization sees decibels.
+    model.norm1.moving_mean.assign(random.normal(0, 10, model.norm1.moving_mean.shape))
+    model.norm1.moving_variance.assign(random.uniform(100, 900, model.norm1.gamma.shape))
+    return model
+
+
+@pytest.fixture(scope="session")
+def student():
+    return give_statistics(BiFSMN(5, labels=list("abcde"), **SIZES))
+
+
+@pytest.fixture(scope="session")
+def teacher():
+    return give_statistics(DFSMN(5, labels=list("abcde"), **SIZES))
+
+
+@pytest.fixture(scope="session")
+def features():
+    random = np.random.default_rng(1)
+    level = random.uniform(-60, 0, (12, 1, 1, 1))
+    return (level + 15 * random.standard_normal((12, 32, 32, 1))).astype(np.float32)

@@ -1,0 +1,71 @@
+"""Every custom operator gives the bits of eager TensorFlow, in every interpreter."""
+
+import tempfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bifsmn_tf.conversion import Deployment
+from bifsmn_tf.runtime import ops_library
+
+ai_edge = pytest.importorskip("ai_edge_litert.interpreter")
+
+INTERPRETERS = {
+    "tensorflow": (tf.lite.Interpreter, tf.lite.experimental.load_delegate),
+    "ai_edge_litert": (ai_edge.Interpreter, ai_edge.load_delegate),
+}
+
+
+def with_intermediates(model, thin):
+    """A model that also returns the stem's output and that of every custom operator."""
+    deployment = Deployment(model)
+
+    def run(features):
+        stem = deployment.stem(features)
+        outputs = []
+        scores = deployment.tail(stem, thin, collect=outputs)
+        named = {f"op{i:02d}": x for i, x in enumerate(outputs)}
+        return {"stem": stem, "scores": scores, **named}
+
+    archive = keras.export.ExportArchive()
+    spec = tf.TensorSpec((1, model.num_frames, model.num_mels, 1), tf.float32, name="features")
+    archive.add_endpoint("run", run, input_signature=[spec])
+    with tempfile.TemporaryDirectory() as folder:
+        archive.write_out(folder, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["run"])
+        converter.allow_custom_ops = True
+        return deployment, converter.convert()
+
+
+@pytest.mark.parametrize("thin", [1.0, 0.25])
+def test_bits_of_a_whole_network(student, features, thin):
+    deployment, content = with_intermediates(student, thin)
+    results = {}
+    for name, (interpreter, load_delegate) in INTERPRETERS.items():
+        runner = interpreter(
+            model_content=content, experimental_delegates=[load_delegate(ops_library())]
+        ).get_signature_runner("run")
+        results[name] = [
+            runner(features=np.transpose(x, (1, 0, 2))[None]) for x in features
+        ]
+    for outputs in results["tensorflow"]:
+        # From the stem on: the float convolution itself may round differently.
+        expected = []
+        deployment.tail(tf.constant(outputs["stem"]), thin, collect=expected)
+        assert len(expected) == len(outputs) - 2
+        for i, tensor in enumerate(expected):
+            array = outputs[f"op{i:02d}"]
+            assert array.dtype == tensor.numpy().dtype
+            np.testing.assert_array_equal(
+                array.view(np.int32), tensor.numpy().view(np.int32), err_msg=f"operator {i}"
+            )
+    for ours, theirs in zip(results["tensorflow"], results["ai_edge_litert"]):
+        expected = []
+        deployment.tail(tf.constant(theirs["stem"]), thin, collect=expected)
+        for i, tensor in enumerate(expected):
+            np.testing.assert_array_equal(
+                theirs[f"op{i:02d}"].view(np.int32), tensor.numpy().view(np.int32)
+            )
+        np.testing.assert_allclose(ours["scores"], theirs["scores"], atol=1e-5)
