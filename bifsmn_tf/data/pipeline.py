@@ -1,0 +1,102 @@
+"""The input pipeline: from decoded clips to shuffled, augmented batches of features."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from bifsmn_tf.data import audio_files
+from bifsmn_tf.data.features import front_end
+
+
+def batches(
+    samples: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int = 96,
+    augment=None,
+    shuffle: bool = False,
+    seed: int = 0,
+    features: bool = True,
+    drop_remainder: bool = False,
+    spectrogram_augment=None,
+) -> tf.data.Dataset:
+    """Makes a dataset of one epoch per iteration.
+
+    Order and augmentation follow from `seed`, the number of the epoch (counted from the first
+    iteration of this dataset) and the number of the batch alone; neither TensorFlow's global
+    seed nor the number of threads matters.
+
+    Args:
+        samples: int16 array of shape `(n, 16000)`; may be a memory map.
+        labels: Integer array of shape `(n,)`.
+        batch_size: Clips per batch.
+        augment: None, or a callable `(waveforms, seed) -> waveforms` on batches.
+        shuffle: Whether to shuffle, differently every epoch.
+        seed: Of order and augmentation.
+        features: True for log-mel features, False for waveforms.
+        drop_remainder: Whether to leave a smaller last batch out.
+        spectrogram_augment: None, or a callable `(features, seed) -> features` on batches.
+
+    Returns:
+        A dataset of (features `(B, 32, 32, 1)` or waveforms `(B, 16000)`, labels `(B,)`).
+
+    Raises:
+        ValueError: If an argument is not valid.
+    """
+    if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
+        raise ValueError(f"`batch_size` must be a positive integer. Received: {batch_size!r}")
+    for name, value in (("augment", augment), ("spectrogram_augment", spectrogram_augment)):
+        if value is not None and not callable(value):
+            raise ValueError(
+                f"`{name}` must be a callable such as WaveformAugmentation or "
+                f"SpectrogramAugmentation. Received: {name}={value!r}"
+            )
+    if spectrogram_augment is not None and not features:
+        raise ValueError(
+            "`spectrogram_augment` works on features. Received: features=False with it"
+        )
+    count = samples.shape[0]
+    num_batches = count // batch_size if drop_remainder else -(-count // batch_size)
+    if not num_batches:
+        raise ValueError(
+            "`batch_size` must not be above the number of clips with drop_remainder=True. "
+            f"Received: batch_size={batch_size} for {count} clips"
+        )
+    labels = np.asarray(labels, np.int32)
+    epochs = itertools.count()
+    layer = front_end() if features else None
+
+    def epoch_of_batches():
+        epoch = next(epochs)
+        rng = np.random.default_rng([seed % 2**63, epoch])
+        order = rng.permutation(count) if shuffle else np.arange(count)
+        seeds = rng.integers(2**31, size=(num_batches, 2), dtype=np.int32)
+        for batch in range(num_batches):
+            rows = order[batch * batch_size : (batch + 1) * batch_size]
+            yield samples[rows], labels[rows], seeds[batch]
+
+    def prepare(waveforms, label, batch_seed):
+        waveforms = tf.cast(waveforms, tf.float32) * (1.0 / 32768.0)
+        wave_seed, spectrogram_seed = tf.unstack(tf.random.split(batch_seed, 2))
+        if augment is not None:
+            waveforms = augment(waveforms, wave_seed)
+        outputs = waveforms if layer is None else layer(waveforms)
+        if spectrogram_augment is not None:
+            outputs = spectrogram_augment(outputs, spectrogram_seed)
+        return outputs, label
+
+    rows = batch_size if drop_remainder else None
+    dataset = tf.data.Dataset.from_generator(
+        epoch_of_batches,
+        output_signature=(
+            tf.TensorSpec((rows, audio_files.CLIP_SAMPLES), tf.int16),
+            tf.TensorSpec((rows,), tf.int32),
+            tf.TensorSpec((2,), tf.int32),
+        ),
+    )
+    dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return dataset.prefetch(tf.data.AUTOTUNE)
