@@ -1,0 +1,211 @@
+// Copyright 2026 The bifsmn_tf Authors.
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// The delegate, through the functions that an interpreter looks up.
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "custom_ops/tests/example_nodes.h"
+#include "gtest/gtest.h"
+
+extern "C" {
+bifsmn::abi::Delegate* tflite_plugin_create_delegate(char** keys, char** values, size_t count,
+                                                     void (*report_error)(const char*));
+void tflite_plugin_destroy_delegate(bifsmn::abi::Delegate* delegate);
+}
+
+namespace bifsmn {
+namespace {
+
+std::string* reported = new std::string;
+void ReportTo(const char* text) { *reported = text; }
+
+class DelegateTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    delegate_ = tflite_plugin_create_delegate(nullptr, nullptr, 0, ReportTo);
+    ASSERT_NE(delegate_, nullptr);
+  }
+  void TearDown() override { tflite_plugin_destroy_delegate(delegate_); }
+
+  abi::Delegate* delegate_ = nullptr;
+};
+
+TEST_F(DelegateTest, AllowsDynamicTensors) {
+  EXPECT_EQ(delegate_->flags, abi::kDelegateAllowDynamicTensors);
+  EXPECT_EQ(delegate_->opaque_delegate_builder, nullptr);
+}
+
+TEST(DelegateOptionsTest, RefusesUnknownOptions) {
+  char key[] = "threads", value[] = "4";
+  char *keys[] = {key}, *values[] = {value};
+  EXPECT_EQ(tflite_plugin_create_delegate(keys, values, 1, ReportTo), nullptr);
+  EXPECT_NE(reported->find("Received: \"threads\""), std::string::npos) << *reported;
+  EXPECT_EQ(tflite_plugin_create_delegate(nullptr, nullptr, 1, nullptr), nullptr);
+  tflite_plugin_destroy_delegate(nullptr);
+}
+
+TEST_F(DelegateTest, SingleNodesAgreeWithReference) {
+  TestData data(1);
+  for (const MakeExample make : kMakers) {
+    for (const Epilogue epilogue : kEpilogues) {
+      for (const bool packed : {false, true}) {
+        const auto e = make(&data, epilogue, packed);
+        ASSERT_EQ(e->interpreter.Prepare(delegate_), abi::kOk) << e->interpreter.errors();
+        ASSERT_EQ(e->interpreter.partitions(), 1);
+        e->Feed();
+        ASSERT_EQ(e->interpreter.Invoke(), abi::kOk) << e->interpreter.errors();
+        ASSERT_EQ(e->interpreter.ShapeOf(e->output), e->output_shape);
+        ASSERT_EQ(e->interpreter.Data<uint8_t>(e->output), e->expected);
+      }
+    }
+  }
+}
+
+// x -> dense to bits -> memory -> dense with residual x, three times.
+struct Stack {
+  FakeInterpreter interpreter;
+  int x = -1;
+  std::vector<int> outputs;  // of every node
+
+  Stack() {
+    TestData data(2);
+    int at = x = interpreter.AddTensor(abi::kFloat32, {1, 8, 40});
+    for (int block = 0; block < 3; ++block) {
+      const int w1 = interpreter.AddConstant(abi::kInt32, {70, 2}, data.Bits(70, 40));
+      const int t1 = interpreter.AddConstant(abi::kInt16, {70}, data.Thresholds(70, 40));
+      const int bits = interpreter.AddTensor(abi::kInt32, {1, 8, 3});
+      interpreter.AddNode("BifsmnDense", Pack({{"channels", 40}}), {at, w1, t1}, {bits});
+      const int wm = interpreter.AddConstant(abi::kInt32, {5, 3}, data.Bits(5, 70));
+      const int sm = interpreter.AddConstant(abi::kFloat32, {70}, data.Floats(70));
+      const int memory = interpreter.AddTensor(abi::kFloat32, {1, 8, 70});
+      interpreter.AddNode("BifsmnMemory", Pack({{"channels", 70}, {"look_back", 2}}),
+                          {bits, wm, sm, sm}, {memory});
+      const int w2 = interpreter.AddConstant(abi::kInt32, {40, 3}, data.Bits(40, 70));
+      const int s2 = interpreter.AddConstant(abi::kFloat32, {40}, data.Floats(40));
+      const int next = interpreter.AddTensor(abi::kFloat32, {1, 8, 40});
+      interpreter.AddNode("BifsmnDense", Pack({{"channels", 70}, {"slope", 0.1f}}),
+                          {memory, w2, s2, s2, at}, {next});
+      outputs.insert(outputs.end(), {bits, memory, next});
+      at = next;
+    }
+  }
+
+  void Feed(int batch, int frames) {
+    TestData data(3);
+    const auto values = data.Floats(batch * frames * 40);
+    interpreter.SetData(x, values.data(), values.size() * 4);
+  }
+};
+
+TEST_F(DelegateTest, AFusedStackAgreesWithItsNodesOneByOne) {
+  for (const bool keep_all : {false, true}) {
+    Stack fused, single;
+    std::vector<int> keep = keep_all ? fused.outputs : std::vector<int>{fused.outputs[4]};
+    ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
+    ASSERT_EQ(single.interpreter.Prepare(), abi::kOk) << single.interpreter.errors();
+    for (int round = 0; round < 2; ++round) {
+      fused.Feed(1, 8), single.Feed(1, 8);
+      ASSERT_EQ(fused.interpreter.Invoke(), abi::kOk) << fused.interpreter.errors();
+      ASSERT_EQ(single.interpreter.Invoke(), abi::kOk);
+      keep.push_back(fused.outputs.back());
+      for (const int tensor : keep) {
+        EXPECT_EQ(fused.interpreter.Data<uint8_t>(tensor),
+                  single.interpreter.Data<uint8_t>(tensor)) << "tensor " << tensor;
+      }
+    }
+  }
+}
+
+TEST_F(DelegateTest, InnerTensorsFollowAResize) {
+  Stack fused;
+  ASSERT_EQ(fused.interpreter.Prepare(delegate_), abi::kOk);
+  for (const auto& size : {std::pair<int, int>{3, 8}, {1, 20}, {0, 8}, {1, 1}}) {
+    Stack single;
+    fused.interpreter.Resize(fused.x, {size.first, size.second, 40});
+    single.interpreter.Resize(single.x, {size.first, size.second, 40});
+    ASSERT_EQ(fused.interpreter.Prepare(), abi::kOk) << fused.interpreter.errors();
+    ASSERT_EQ(single.interpreter.Prepare(), abi::kOk) << single.interpreter.errors();
+    fused.Feed(size.first, size.second), single.Feed(size.first, size.second);
+    ASSERT_EQ(fused.interpreter.Invoke(), abi::kOk) << fused.interpreter.errors();
+    ASSERT_EQ(single.interpreter.Invoke(), abi::kOk);
+    const int last = fused.outputs.back();
+    EXPECT_EQ(fused.interpreter.ShapeOf(last),
+              (std::vector<int>{size.first, size.second, 40}));
+    EXPECT_EQ(fused.interpreter.Data<uint8_t>(last), single.interpreter.Data<uint8_t>(last));
+  }
+}
+
+TEST_F(DelegateTest, LeavesOtherNodesAlone) {
+  FakeInterpreter interpreter;
+  interpreter.AddNode("Other", {}, {}, {});
+  EXPECT_EQ(interpreter.Prepare(delegate_), abi::kError);
+  EXPECT_EQ(interpreter.partitions(), 0);
+  EXPECT_NE(interpreter.errors().find("unresolved custom op: Other"), std::string::npos);
+}
+
+TEST_F(DelegateTest, NamesAnOperatorOfANewerLibrary) {
+  FakeInterpreter interpreter;
+  interpreter.AddNode("BifsmnFuture", {}, {}, {});
+  EXPECT_EQ(interpreter.Prepare(delegate_), abi::kError);
+  EXPECT_NE(interpreter.errors().find("BifsmnFuture: unknown operator"), std::string::npos)
+      << interpreter.errors();
+}
+
+TEST_F(DelegateTest, ReportsAMalformedNode) {
+  Stack stack;
+  stack.interpreter.tensor(stack.outputs[3]).type = abi::kFloat32;
+  EXPECT_EQ(stack.interpreter.Prepare(delegate_), abi::kError);
+  EXPECT_NE(stack.interpreter.errors().find("BifsmnDelegate: BifsmnDense: a node with int16"),
+            std::string::npos) << stack.interpreter.errors();
+}
+
+TEST_F(DelegateTest, ReportsGarbageOptions) {
+  FakeInterpreter interpreter;
+  interpreter.AddNode("BifsmnDense", std::vector<uint8_t>(9, 0xEE), {0}, {0});
+  EXPECT_EQ(interpreter.Prepare(delegate_), abi::kError);
+  EXPECT_NE(interpreter.errors().find("custom options"), std::string::npos);
+}
+
+TEST_F(DelegateTest, RefusesANodeWithoutMemory) {
+  Stack stack;
+  ASSERT_EQ(stack.interpreter.Prepare(delegate_), abi::kOk);
+  stack.interpreter.tensor(stack.x).data = nullptr;
+  EXPECT_EQ(stack.interpreter.Invoke(), abi::kError);
+  EXPECT_NE(stack.interpreter.errors().find("has no memory"), std::string::npos);
+}
+
+TEST_F(DelegateTest, ServesInterpretersInThreads) {
+  std::vector<std::vector<uint8_t>> results(4);
+  std::vector<std::thread> threads;
+  for (auto& result : results) {
+    threads.emplace_back([this, &result] {
+      Stack stack;
+      for (int round = 0; round < 20; ++round) {
+        if (stack.interpreter.Prepare(round == 0 ? delegate_ : nullptr) != abi::kOk) return;
+        stack.Feed(1, 8);
+        if (stack.interpreter.Invoke() != abi::kOk) return;
+      }
+      result = stack.interpreter.Data<uint8_t>(stack.outputs.back());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(results[0].empty());
+  for (const auto& result : results) EXPECT_EQ(result, results[0]);
+}
+
+}  // namespace
+}  // namespace bifsmn

@@ -1,0 +1,202 @@
+// Copyright 2026 The bifsmn_tf Authors.
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// Random nodes of each operator, with what the reference says they should give.
+
+#ifndef BIFSMN_TESTS_EXAMPLE_NODES_H_
+#define BIFSMN_TESTS_EXAMPLE_NODES_H_
+
+#include <string>
+#include <vector>
+
+#include "custom_ops/kernels/reference.h"
+#include "custom_ops/tests/fake_interpreter.h"
+#include "custom_ops/tests/test_data.h"
+
+namespace bifsmn {
+
+enum class Epilogue { kBits, kPlain, kSlope, kResidualFirst, kResidualLast };
+
+constexpr Epilogue kEpilogues[] = {Epilogue::kBits, Epilogue::kPlain, Epilogue::kSlope,
+                                   Epilogue::kResidualFirst, Epilogue::kResidualLast};
+
+// A node in an interpreter of its own.
+struct Example {
+  FakeInterpreter interpreter;
+  std::vector<int> inputs;
+  int output = -1;
+  int node = -1;
+  bool packed = false;
+  int channels = 0;
+  std::vector<float> x_floats;
+  std::vector<uint32_t> x_bits;
+  std::vector<float> residual;
+  std::vector<int> output_shape;
+  std::vector<uint8_t> expected;  // the bytes of the output
+
+  // After Prepare: the interpreter gives the inputs their memory there.
+  void Feed() {
+    if (packed) {
+      interpreter.SetData(inputs[0], x_bits.data(), x_bits.size() * 4);
+    } else {
+      interpreter.SetData(inputs[0], x_floats.data(), x_floats.size() * 4);
+    }
+    if (!residual.empty()) {
+      interpreter.SetData(inputs[4], residual.data(), residual.size() * 4);
+    }
+  }
+};
+
+namespace internal {
+
+template <typename T>
+std::vector<uint8_t> Bytes(const std::vector<T>& values) {
+  const auto* begin = reinterpret_cast<const uint8_t*>(values.data());
+  return std::vector<uint8_t>(begin, begin + values.size() * sizeof(T));
+}
+
+// Random x of (rows, channels); gives its bits.
+inline std::vector<uint32_t> FillX(Example* e, TestData* data, std::vector<int> shape,
+                                   int channels, bool packed) {
+  int64_t rows = 1;
+  for (const int size : shape) rows *= size;
+  e->packed = packed;
+  e->channels = channels;
+  std::vector<uint32_t> bits;
+  if (packed) {
+    bits = e->x_bits = data->Bits(rows, channels);
+    shape.push_back(static_cast<int>(WordsFor(channels)));
+  } else {
+    e->x_floats = data->Activations(rows * channels);
+    bits.resize(rows * WordsFor(channels));
+    reference::Pack(e->x_floats.data(), rows, channels, bits.data());
+    shape.push_back(channels);
+  }
+  e->inputs.push_back(e->interpreter.AddTensor(packed ? abi::kInt32 : abi::kFloat32, shape));
+  return bits;
+}
+
+// Adds the epilogue's inputs and the node, and computes the expected output.
+inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilogue,
+                   std::vector<Attribute> attributes, std::vector<int> lead, int outputs,
+                   int reduction, const std::vector<int32_t>& dots) {
+  std::vector<int> shape = lead;
+  if (epilogue == Epilogue::kBits) {
+    const auto thresholds = data->Thresholds(outputs, reduction);
+    e->inputs.push_back(e->interpreter.AddConstant(abi::kInt16, {outputs}, thresholds));
+    shape.push_back(static_cast<int>(WordsFor(outputs)));
+    std::vector<uint32_t> words(dots.size() / outputs * WordsFor(outputs), 0);
+    for (size_t i = 0; i < dots.size(); ++i) {
+      const size_t n = i % outputs;
+      if (reference::BitsEpilogue(dots[i], thresholds[n])) {
+        words[i / outputs * WordsFor(outputs) + n / 32] |= uint32_t{1} << (n % 32);
+      }
+    }
+    e->expected = Bytes(words);
+  } else {
+    const auto multiplier = data->Floats(outputs), bias = data->Floats(outputs);
+    e->inputs.push_back(e->interpreter.AddConstant(abi::kFloat32, {outputs}, multiplier));
+    e->inputs.push_back(e->interpreter.AddConstant(abi::kFloat32, {outputs}, bias));
+    shape.push_back(outputs);
+    const bool has_residual =
+        epilogue == Epilogue::kResidualFirst || epilogue == Epilogue::kResidualLast;
+    const bool first = epilogue == Epilogue::kResidualFirst;
+    const float slope = epilogue == Epilogue::kPlain ? 1.0f : 0.1f;
+    if (slope != 1.0f) attributes.emplace_back("slope", slope);
+    if (first) attributes.emplace_back("residual_first", 1);
+    if (has_residual) {
+      e->inputs.push_back(e->interpreter.AddTensor(abi::kFloat32, shape));
+      e->residual = data->Floats(dots.size());
+    }
+    std::vector<float> values(dots.size());
+    for (size_t i = 0; i < dots.size(); ++i) {
+      values[i] = reference::FloatEpilogue(dots[i], multiplier[i % outputs], bias[i % outputs],
+                                           has_residual ? &e->residual[i] : nullptr, slope, first);
+    }
+    e->expected = Bytes(values);
+  }
+  e->output_shape = shape;
+  e->output = e->interpreter.AddTensor(
+      epilogue == Epilogue::kBits ? abi::kInt32 : abi::kFloat32, std::vector<int>(shape.size(), 1));
+  e->node = e->interpreter.AddNode(name, Pack(attributes), e->inputs, {e->output});
+}
+
+}  // namespace internal
+
+inline std::unique_ptr<Example> MakeDense(TestData* data, Epilogue epilogue, bool packed) {
+  auto e = std::make_unique<Example>();
+  const int reduction = InterestingSizes()[data->Int(0, 60)];
+  const int outputs = data->Int(1, 70);
+  const std::vector<int> lead = {data->Int(1, 3), data->Int(1, 9)};
+  const auto x = internal::FillX(e.get(), data, lead, reduction, packed);
+  const auto w = data->Bits(outputs, reduction);
+  e->inputs.push_back(e->interpreter.AddConstant(
+      abi::kInt32, {outputs, static_cast<int>(WordsFor(reduction))}, w));
+  std::vector<int32_t> dots(lead[0] * lead[1] * outputs);
+  reference::Dense(x.data(), lead[0] * lead[1], reduction, w.data(), outputs, dots.data());
+  internal::Finish(e.get(), data, "BifsmnDense", epilogue, {{"channels", reduction}}, lead, outputs,
+                   reduction, dots);
+  return e;
+}
+
+inline std::unique_ptr<Example> MakeConv2D(TestData* data, Epilogue epilogue, bool packed) {
+  auto e = std::make_unique<Example>();
+  reference::ConvShape s;
+  s.batch = data->Int(1, 2), s.height = data->Int(3, 8), s.width = data->Int(3, 8);
+  s.channels = data->Int(0, 2) == 0 ? 32 : data->Int(1, 70);
+  s.kernel_h = data->Int(1, 3), s.kernel_w = data->Int(1, 3);
+  s.stride_h = data->Int(1, 3), s.stride_w = data->Int(1, 3);
+  s.pad_h = data->Int(0, 3), s.pad_w = data->Int(0, 3);
+  const int outputs = data->Int(1, 40);
+  const int reduction = s.kernel_h * s.kernel_w * s.channels;
+  const auto x = internal::FillX(e.get(), data, {s.batch, s.height, s.width}, s.channels, packed);
+  const auto w = data->Bits(outputs, reduction);
+  e->inputs.push_back(e->interpreter.AddConstant(
+      abi::kInt32, {outputs, static_cast<int>(WordsFor(reduction))}, w));
+  std::vector<int32_t> dots(s.batch * s.out_h() * s.out_w() * outputs);
+  reference::Conv2D(x.data(), s, w.data(), outputs, dots.data());
+  internal::Finish(e.get(), data, "BifsmnConv2D", epilogue,
+                   {{"channels", s.channels}, {"kernel_h", s.kernel_h}, {"kernel_w", s.kernel_w},
+                    {"stride_h", s.stride_h}, {"stride_w", s.stride_w}, {"pad_h", s.pad_h},
+                    {"pad_w", s.pad_w}},
+                   {s.batch, s.out_h(), s.out_w()}, outputs, reduction, dots);
+  return e;
+}
+
+inline std::unique_ptr<Example> MakeMemory(TestData* data, Epilogue epilogue, bool packed) {
+  auto e = std::make_unique<Example>();
+  reference::MemoryShape s;
+  s.batch = data->Int(1, 3), s.frames = data->Int(1, 12), s.channels = data->Int(1, 70);
+  s.outputs = s.channels * data->Int(1, 3), s.taps = data->Int(1, 9);
+  s.look_back = data->Int(0, s.taps - 1);
+  s.stride_back = data->Int(1, 3), s.stride_ahead = data->Int(1, 3);
+  const auto x = internal::FillX(e.get(), data, {s.batch, s.frames}, s.channels, packed);
+  const auto w = data->Bits(s.taps, s.outputs);
+  e->inputs.push_back(e->interpreter.AddConstant(
+      abi::kInt32, {s.taps, static_cast<int>(WordsFor(s.outputs))}, w));
+  std::vector<int32_t> dots(s.batch * s.frames * s.outputs);
+  reference::Memory(x.data(), s, w.data(), dots.data());
+  internal::Finish(e.get(), data, "BifsmnMemory", epilogue,
+                   {{"channels", s.channels}, {"look_back", s.look_back},
+                    {"stride_back", s.stride_back}, {"stride_ahead", s.stride_ahead}},
+                   {s.batch, s.frames}, s.outputs, s.taps, dots);
+  return e;
+}
+
+using MakeExample = std::unique_ptr<Example> (*)(TestData*, Epilogue, bool);
+constexpr MakeExample kMakers[] = {MakeDense, MakeConv2D, MakeMemory};
+
+}  // namespace bifsmn
+
+#endif  // BIFSMN_TESTS_EXAMPLE_NODES_H_

@@ -1,0 +1,76 @@
+# Copyright 2026 The bifsmn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The aarch64 library under user-mode emulation, against eager TensorFlow on this machine."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from ops_testing import convert, same_bits
+from test_interpreters import Network, Operands, conv_cases, dense_cases, memory_cases
+
+tf = pytest.importorskip("tensorflow")
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+LIBRARY = REPOSITORY / "bifsmn_tf/runtime/lib/linux_aarch64/libbifsmn_ops.so"
+
+
+@pytest.fixture(params=["tflite-runtime", "litert"])
+def python(request):
+    root = pathlib.Path(os.environ.get("BIFSMN_TF_EMULATED_ROOT", REPOSITORY / ".emulated/aarch64"))
+    program = root / f"python-{request.param}"
+    if not (root / ".complete").exists():
+        pytest.skip(f"no emulated aarch64 machine: run tools/emulated_root.sh {root}")
+    if not LIBRARY.exists():
+        pytest.skip("no aarch64 library: run tools/build_ops.sh aarch64")
+    if shutil.which("qemu-aarch64-static") is None:
+        pytest.skip("qemu-aarch64-static is not installed")
+    return program
+
+
+def run_emulated(python, folder, model, inputs):
+    (folder / "model.tflite").write_bytes(model)
+    np.savez(folder / "inputs.npz", **inputs)
+    script = pathlib.Path(__file__).with_name("emulated_run.py")
+    subprocess.run(
+        [python, script, folder / "model.tflite", LIBRARY, folder / "inputs.npz",
+         folder / "outputs.npz"],
+        check=True, timeout=300,
+    )
+    return np.load(folder / "outputs.npz")
+
+
+@pytest.mark.parametrize("make_cases", [dense_cases, conv_cases, memory_cases])
+def test_operators_agree_with_eager_bit_by_bit(make_cases, python, tmp_path):
+    cases = make_cases()
+    model = convert(lambda *x: cases(*x), cases.inputs)
+    inputs = {f"x{i}": x for i, x in enumerate(cases.inputs)}
+    results = run_emulated(python, tmp_path, model, inputs)
+    expected = cases(*[tf.constant(x) for x in cases.inputs])
+    assert sorted(results.files) == sorted(expected)
+    for name in results.files:
+        assert same_bits(results[name], expected[name]), name
+
+
+def test_a_network_agrees_with_eager_bit_by_bit(python, tmp_path):
+    network = Network()
+    x = Operands(21).residual(1, 8, network.channels)
+    results = run_emulated(python, tmp_path, convert(lambda x: network(x), [x]), {"x0": x})
+    expected = network(tf.constant(x))
+    assert sorted(results.files) == sorted(expected)
+    for name in results.files:
+        assert same_bits(results[name], expected[name]), name

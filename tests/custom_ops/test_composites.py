@@ -1,0 +1,229 @@
+# Copyright 2026 The bifsmn_tf Authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The TensorFlow functions against the contract, written out with numpy."""
+
+import numpy as np
+import pytest
+from ops_testing import EPILOGUES, Operands, same_bits
+
+from bifsmn_tf.conversion import ops
+
+tf = pytest.importorskip("tensorflow")
+
+
+def signs_of(x, channels):
+    if x.dtype == np.int32:
+        return ops.unpack_bits(x, channels).astype(np.int64)
+    return np.where(x >= 0, 1, -1).astype(np.int64)
+
+
+def finish(dot, multiplier=None, bias=None, residual=None, threshold=None, slope=1.0,
+           residual_first=False):
+    if threshold is not None:
+        return ops.pack_bits(dot >= threshold)
+    v = dot.astype(np.float32) * multiplier
+    v = v + bias
+    if residual is not None and residual_first:
+        v = v + residual
+    v = np.where(v >= 0, v, v * np.float32(slope))
+    if residual is not None and not residual_first:
+        v = v + residual
+    return v
+
+
+def test_pack_bits_puts_channel_c_at_bit_c():
+    for channel in range(70):
+        signs = -np.ones(70)
+        signs[channel] = 1
+        words = ops.pack_bits(signs).view(np.uint32)
+        expected = np.zeros(3, np.uint32)
+        expected[channel // 32] = np.uint32(1) << np.uint32(channel % 32)
+        assert (words == expected).all()
+
+
+def test_pack_bits_of_special_values():
+    x = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, -1e-45], np.float32)
+    assert ops.pack_bits(x).tolist() == [0b001011]
+    assert ops.pack_bits(np.array([True, False, True])).tolist() == [0b101]
+
+
+@pytest.mark.parametrize("channels", [1, 31, 32, 33, 64, 100])
+def test_unpack_bits_inverts_pack_bits(channels):
+    signs = Operands(channels).signs(2, 3, channels)
+    assert (ops.unpack_bits(ops.pack_bits(signs), channels) == signs).all()
+    first = ops.pack_bits(np.moveaxis(signs, -1, 0), axis=0)
+    assert (np.moveaxis(first, 0, -1) == ops.pack_bits(signs)).all()
+
+
+def test_unpack_bits_wants_the_words_of_the_channels():
+    with pytest.raises(ValueError, match=r"2 words to hold 33 channels. Received: .*\(3,\)"):
+        ops.unpack_bits(np.zeros(3, np.int32), 33)
+
+
+@pytest.mark.parametrize("kind", EPILOGUES)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("channels,outputs", [(1, 1), (33, 40), (128, 32), (257, 7)])
+def test_binary_dense(channels, outputs, packed, kind):
+    make = Operands(channels)
+    x = make.activations(packed, 2, 5, channels)
+    weights = make.signs(outputs, channels)
+    epilogue = make.epilogue(kind, outputs, channels, (2, 5))
+    dot = signs_of(x, channels) @ weights.T.astype(np.int64)
+    result = ops.binary_dense(x, ops.pack_bits(weights), channels=channels, **epilogue)
+    assert same_bits(result, finish(dot, **epilogue))
+
+
+@pytest.mark.parametrize(
+    "shape,channels,rows", [((4, 3, 5, 2), 10, (4, 3)), ((4, 3, 5, 2), 30, (4,)), ((4, 6), 6, (4,))]
+)
+def test_binary_dense_flattens_trailing_axes(shape, channels, rows):
+    make = Operands(1)
+    x, weights = make.floats(*shape), make.signs(9, channels)
+    multiplier, bias = make.scales(9), make.scales(9)
+    result = ops.binary_dense(x, ops.pack_bits(weights), multiplier, bias, channels=channels)
+    dot = signs_of(x, 0).reshape(*rows, channels) @ weights.T.astype(np.int64)
+    assert same_bits(result, finish(dot, multiplier, bias))
+
+
+def test_binary_dense_flattens_full_words():
+    make = Operands(2)
+    signs, weights = make.signs(4, 3, 64), make.signs(9, 192)
+    threshold = make.threshold(9, 192)
+    result = ops.binary_dense(
+        ops.pack_bits(signs), ops.pack_bits(weights), threshold=threshold, channels=192
+    )
+    dot = signs.reshape(4, 192).astype(np.int64) @ weights.T.astype(np.int64)
+    assert same_bits(result, finish(dot, threshold=threshold))
+
+
+@pytest.mark.parametrize("kind", EPILOGUES)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "channels,kernel,strides,padding",
+    [(5, (3, 3), (1, 1), (1, 1)), (32, (5, 1), (2, 1), (2, 0)), (40, (1, 1), (1, 2), (0, 0))],
+)
+def test_binary_conv2d(channels, kernel, strides, padding, packed, kind):
+    make = Operands(channels)
+    outputs, height, width = 35, 7, 6
+    x = make.activations(packed, 2, height, width, channels)
+    weights = make.signs(outputs, *kernel, channels).astype(np.int64)
+    out_h = (height + 2 * padding[0] - kernel[0]) // strides[0] + 1
+    out_w = (width + 2 * padding[1] - kernel[1]) // strides[1] + 1
+    pads = [(0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)]
+    picture = np.pad(signs_of(x, channels), pads)
+    dot = np.zeros((2, out_h, out_w, outputs), np.int64)
+    for i in range(out_h):
+        for j in range(out_w):
+            top, left = i * strides[0], j * strides[1]
+            patch = picture[:, top : top + kernel[0], left : left + kernel[1]]
+            dot[:, i, j] = np.einsum("bhwc,nhwc->bn", patch, weights)
+    epilogue = make.epilogue(kind, outputs, weights[0].size, dot.shape[:3])
+    result = ops.binary_conv2d(
+        x, ops.pack_bits(weights.reshape(outputs, -1)), channels=channels, kernel_size=kernel,
+        strides=strides, padding=padding, **epilogue,
+    )
+    assert same_bits(result, finish(dot, **epilogue))
+
+
+@pytest.mark.parametrize("kind", EPILOGUES)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "channels,multiple,taps,look_back,stride_back,stride_ahead",
+    [(33, 1, 5, 2, 1, 1), (32, 2, 6, 4, 2, 3), (7, 3, 1, 0, 1, 1), (5, 1, 3, 2, 9, 1)],
+)
+def test_memory_filter(
+    channels, multiple, taps, look_back, stride_back, stride_ahead, packed, kind
+):
+    make = Operands(channels)
+    frames, outputs = 8, channels * multiple
+    x = make.activations(packed, 2, frames, channels)
+    weights = make.signs(taps, outputs)
+    signs = np.repeat(signs_of(x, channels), multiple, axis=-1)
+    dot = np.zeros((2, frames, outputs), np.int64)
+    for frame in range(frames):
+        for tap in range(taps):
+            steps = tap - look_back
+            at = frame + steps * (stride_back if steps < 0 else stride_ahead)
+            if 0 <= at < frames:
+                dot[:, frame] += signs[:, at] * weights[tap]
+    epilogue = make.epilogue(kind, outputs, taps, (2, frames))
+    result = ops.memory_filter(
+        x, ops.pack_bits(weights), channels=channels, look_back=look_back,
+        stride_back=stride_back, stride_ahead=stride_ahead, **epilogue,
+    )
+    assert same_bits(result, finish(dot, **epilogue))
+
+
+def test_unused_bits_of_packed_input_do_not_count():
+    make = Operands(3)
+    x, weights = make.bits(4, 40), make.bits(6, 40)
+    dirty = x.copy()
+    dirty[:, 1] |= np.int32(-256)
+    arguments = {"threshold": make.threshold(6, 40), "channels": 40}
+    assert same_bits(
+        ops.binary_dense(x, weights, **arguments), ops.binary_dense(dirty, weights, **arguments)
+    )
+
+
+def test_a_constant_multiplier_is_not_folded_into_the_weights():
+    # Inside a graph everything but x is a constant; rewriting (x @ w) * m to x @ (w * m) would
+    # round differently.
+    make = Operands(4)
+    x, weights = make.floats(16, 500), make.bits(64, 500)
+    multiplier, bias = make.scales(64), make.scales(64)
+    call = lambda x: ops.binary_dense(x, weights, multiplier, bias, channels=500)  # noqa: E731
+    assert same_bits(tf.function(call)(tf.constant(x)), call(x))
+
+
+ERRORS = {
+    "either `threshold`, or `multiplier`": lambda x, w: ops.binary_dense(x, w, channels=40),
+    "should have a `bias`": lambda x, w: ops.binary_dense(x, w, np.ones(6, "f"), channels=40),
+    r"trailing axes that hold channels=41": lambda x, w: ops.binary_dense(
+        x, w, threshold=np.zeros(6, np.int16), channels=41
+    ),
+    r"packed to shape \(outputs, 2\)": lambda x, w: ops.binary_dense(
+        x, w[:, :1], threshold=np.zeros(6, np.int16), channels=40
+    ),
+    r"`threshold` of BifsmnDense should be int16": lambda x, w: ops.binary_dense(
+        x, w, threshold=np.zeros(6, np.int32), channels=40
+    ),
+    r"should have shape \(6,\)": lambda x, w: ops.binary_dense(
+        x, w, threshold=np.zeros(5, np.int16), channels=40
+    ),
+    "`slope` .* finite": lambda x, w: ops.binary_dense(
+        x, w, np.ones(6, "f"), np.ones(6, "f"), channels=40, slope=float("nan")
+    ),
+    "`residual_first` of BifsmnDense needs a `residual`": lambda x, w: ops.binary_dense(
+        x, w, np.ones(6, "f"), np.ones(6, "f"), channels=40, residual_first=True
+    ),
+    r"the output's shape": lambda x, w: ops.binary_dense(
+        x, w, np.ones(6, "f"), np.ones(6, "f"), np.ones((3, 6), "f"), channels=40
+    ),
+    "`channels` of BifsmnDense should be an integer": lambda x, w: ops.binary_dense(
+        x, w, threshold=np.zeros(6, np.int16), channels=0
+    ),
+    "at most 32767 bits": lambda x, w: ops.binary_conv2d(
+        x, w, threshold=np.zeros(6, np.int16), channels=4000, kernel_size=3
+    ),
+    "multiple of channels=40": lambda x, w: ops.memory_filter(
+        x[None], w, threshold=np.zeros(6, np.int16), channels=40
+    ),
+}
+
+
+@pytest.mark.parametrize("message", ERRORS)
+def test_bad_arguments_are_named(message):
+    make = Operands(5)
+    with pytest.raises(ValueError, match=message + r"(.|\n)*Received: "):
+        ERRORS[message](make.floats(4, 40), make.bits(6, 40))
