@@ -1,0 +1,659 @@
+"""`ThinnableDistiller`: losses, metrics, callbacks, saving and learning."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bifsmn_tf import ThinnableDistiller, models
+from bifsmn_tf.distillation import HED, AttentionTransfer, SoftTargets
+from bifsmn_tf.models.variables import variables_by_path
+from bifsmn_tf.training import default_switch_weights, initialize_student
+
+TINY = {
+    "memory_size": 8, "hidden_size": 12, "num_blocks": 4, "frontend_kernel": 3,
+    "frontend_filters": (4, 6), "num_mels": 8, "num_frames": 8,
+}
+SWITCHES = (1.0, 0.5, 0.25)
+SHORT = {"num_blocks": 2, "switches": (1.0, 0.5)}
+
+
+def student(seed=0, **kwargs):
+    """A student whose normalizations have random offsets.
+
+    Integer dot products of a small batch often equal their mean exactly; without an offset the
+    sign of the normalized value would then be a matter of rounding.
+    """
+    keras.utils.set_random_seed(seed)
+    model = models.BiFSMN(3, **{**TINY, **kwargs})
+    rng = np.random.default_rng(seed)
+    for path, variable in variables_by_path(model).items():
+        if path.endswith("beta"):
+            variable.assign(0.3 * rng.normal(size=variable.shape))
+    return model
+
+
+def teacher(seed=1, cls=models.DFSMN, **kwargs):
+    keras.utils.set_random_seed(seed)
+    return cls(3, **{**TINY, **kwargs})
+
+
+def data(count=10, seed=0):
+    rng = np.random.default_rng(seed)
+    x = (20 * rng.normal(size=(count, 8, 8, 1)) - 40).astype(np.float32)
+    return x, (np.arange(count) % 3).astype(np.int64)
+
+
+def distiller(compiled=True, **kwargs):
+    arguments = {"distillation": HED(), "teacher": teacher(), **kwargs}
+    model = ThinnableDistiller(arguments.pop("student", None) or student(), **arguments)
+    if compiled:
+        # Tracing a graph of all switches costs more than a few eager steps.
+        model.compile(keras.optimizers.SGD(0.01, momentum=0.9), run_eagerly=True)
+    return model
+
+
+def snapshot(model):
+    return {path: np.array(v) for path, v in variables_by_path(model).items()}
+
+
+def assert_equal_snapshots(ours, theirs, **tolerance):
+    assert set(ours) == set(theirs)
+    for path, value in ours.items():
+        np.testing.assert_allclose(value, theirs[path], err_msg=path, **tolerance)
+
+
+def cross_entropy(logits, labels):
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return -log_softmax[np.arange(len(labels)), labels]
+
+
+# --- losses -------------------------------------------------------------------------------------
+
+
+def test_default_switch_weights():
+    assert default_switch_weights(3) == (1.0, 0.5, 0.25)
+    assert distiller().switch_weights == (1.0, 0.5, 0.25)
+    assert distiller(student=student(switches=(1.0, 0.25))).switch_weights == (1.0, 0.5)
+
+
+def test_losses_of_the_switches():
+    soft = SoftTargets(temperature=3.0, weight=0.7)
+    model = distiller(gamma=0.3, logits=soft, switch_weights=(2.0, 1.0, 0.1))
+    x, y = data()
+    parts = model.switch_losses(x, y)
+    teacher_logits, teacher_blocks = model.teacher(x, return_blocks=True)
+    matched = {1.0: (0, 1, 2, 3), 0.5: (1, 3), 0.25: (3,)}
+    total = 0.0
+    for switch, weight, part in zip(SWITCHES, (2.0, 1.0, 0.1), parts, strict=True):
+        logits, blocks = model.student(x, thin=switch, return_blocks=True)
+        hed = HED()(blocks, [teacher_blocks[i] for i in matched[switch]])
+        entropy = cross_entropy(logits, y).mean()
+        np.testing.assert_allclose(part["logits"], logits, rtol=1e-5)
+        np.testing.assert_allclose(part["cross_entropy"], entropy, rtol=1e-5)
+        np.testing.assert_allclose(part["distillation"], hed, rtol=1e-5)
+        loss = entropy + 0.3 * float(hed) + float(soft(logits, teacher_logits))
+        np.testing.assert_allclose(part["loss"], loss, rtol=1e-5)
+        total += weight * loss
+    np.testing.assert_allclose(model.total_loss(parts), total, rtol=1e-5)
+
+
+def test_without_distillation_the_loss_is_the_cross_entropy():
+    model = distiller(teacher=None, distillation=None)
+    x, y = data()
+    for part in model.switch_losses(x, y):
+        assert float(part["loss"]) == float(part["cross_entropy"])
+        assert float(part["distillation"]) == 0.0
+
+
+def test_no_gradient_reaches_the_teacher():
+    model = distiller(logits=SoftTargets())
+    x, y = data()
+    variables = [v.value for v in model.teacher.weights]
+    with tf.GradientTape() as tape:
+        for variable in variables:
+            tape.watch(variable)
+        total = model.total_loss(model.switch_losses(x, y, training=True))
+    assert all(g is None for g in tape.gradient(total, variables))
+
+
+# --- fit, evaluate, predict ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """Two epochs of three batches, the last one partial, with the usual callbacks."""
+    folder = tmp_path_factory.mktemp("fit")
+    model = distiller(compiled=False, logits=SoftTargets(weight=0.5))
+    before = snapshot(model.teacher), snapshot(model.student)
+    model.compile(keras.optimizers.Adam(1e-3))
+    x, y = data()
+    callbacks = [
+        keras.callbacks.ModelCheckpoint(
+            str(folder / "best.weights.h5"), monitor="val_accuracy_1.0", mode="max",
+            save_best_only=True, save_weights_only=True,
+        ),
+        keras.callbacks.ModelCheckpoint(
+            str(folder / "best.keras"), monitor="val_accuracy_1.0", mode="max",
+            save_best_only=True,
+        ),
+        keras.callbacks.EarlyStopping(
+            monitor="val_accuracy_0.25", mode="max", min_delta=10.0, patience=1
+        ),
+    ]
+    history = model.fit(
+        x, y, batch_size=4, epochs=6, validation_data=data(7, seed=1), callbacks=callbacks,
+        verbose=0,
+    ).history
+    return {"model": model, "history": history, "folder": folder, "before": before}
+
+
+def test_history(fitted):
+    names = {"loss"} | {
+        f"{part}_{switch}" for switch in SWITCHES
+        for part in ("accuracy", "cross_entropy", "distillation", "loss")
+    }
+    history = fitted["history"]
+    assert set(history) == names | {f"val_{name}" for name in names}
+    assert np.isfinite([history[name] for name in history]).all()
+
+
+def test_early_stopping_saw_its_metric(fitted):
+    assert len(fitted["history"]["loss"]) == 2
+
+
+def test_checkpoints_were_written(fitted):
+    history = fitted["history"]["val_accuracy_1.0"]
+    best = keras.models.load_model(str(fitted["folder"] / "best.keras"))
+    best.run_eagerly = True
+    result = best.evaluate(*data(7, seed=1), verbose=0, return_dict=True)
+    np.testing.assert_allclose(result["accuracy_1.0"], max(history), rtol=1e-6)
+    other = distiller(logits=SoftTargets(weight=0.5))
+    other.load_weights(str(fitted["folder"] / "best.weights.h5"))
+    assert_equal_snapshots(snapshot(other.student), snapshot(best.student))
+
+
+def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorboard")
+    model = distiller()
+    callback = keras.callbacks.TensorBoard(str(tmp_path), write_graph=False)
+    x, y = data(4)
+    model.fit(x, y, validation_data=(x, y), callbacks=[callback], verbose=0)
+    text = b"".join(path.read_bytes() for path in tmp_path.rglob("events.*"))
+    for switch in SWITCHES:
+        assert f"epoch_accuracy_{switch}".encode() in text
+
+
+def test_losses_in_the_history_add_up(fitted):
+    history = fitted["history"]
+    for prefix in ("", "val_"):
+        parts = [np.array(history[f"{prefix}loss_{switch}"]) for switch in SWITCHES]
+        total = parts[0] + 0.5 * parts[1] + 0.25 * parts[2]
+        np.testing.assert_allclose(history[f"{prefix}loss"], total, rtol=1e-5)
+
+
+def test_the_teacher_is_frozen_and_unchanged(fitted):
+    model, (before, student_before) = fitted["model"], fitted["before"]
+    assert not model.teacher.trainable
+    for path, value in snapshot(model.teacher).items():
+        np.testing.assert_array_equal(value, before[path])
+    moved = [
+        path for path, value in snapshot(model.student).items()
+        if not np.array_equal(value, student_before[path])
+    ]
+    assert len(moved) > 0.8 * (len(student_before) - 6 * 3)
+
+
+class CountingTeacher(models.DFSMN):
+    """Counts its executions in graphs, and those in training mode."""
+
+    def call(self, inputs, thin=1.0, training=None, return_blocks=False):
+        COUNTS.assign_add([1, int(bool(training))])
+        return super().call(inputs, thin, training, return_blocks)
+
+
+COUNTS = tf.Variable([0, 0])
+
+
+def test_the_teacher_runs_once_per_batch_in_inference_mode():
+    model = distiller(teacher=teacher(cls=CountingTeacher), logits=SoftTargets())
+    x, y = data(10)
+    model.fit(x, y, batch_size=4, epochs=1, verbose=0)  # may trace and build
+    COUNTS.assign([0, 0])
+    model.fit(x, y, batch_size=4, epochs=2, verbose=0)
+    np.testing.assert_array_equal(COUNTS, [6, 0])
+    model.evaluate(x, y, batch_size=5, verbose=0)
+    COUNTS.assign([0, 0])
+    model.evaluate(x, y, batch_size=5, verbose=0)
+    np.testing.assert_array_equal(COUNTS, [2, 0])
+    model.predict(x, verbose=0)
+    np.testing.assert_array_equal(COUNTS, [2, 0])
+
+
+def test_a_teacher_without_distillation_is_not_run():
+    model = distiller(teacher=teacher(cls=CountingTeacher), distillation=None)
+    COUNTS.assign([0, 0])
+    model.evaluate(*data(4), verbose=0)
+    np.testing.assert_array_equal(COUNTS, [0, 0])
+
+
+def test_evaluate_averages_per_sample():
+    model = distiller(gamma=0.5)
+    x, y = data(5)
+    result = model.evaluate(x, y, batch_size=2, verbose=0, return_dict=True)
+    batches = [model.switch_losses(x[i : i + 2], y[i : i + 2]) for i in (0, 2, 4)]
+    sizes = np.array([2, 2, 1]) / 5
+    for index, switch in enumerate(SWITCHES):
+        logits = np.asarray(model.student(x, thin=switch))
+        entropy = cross_entropy(logits, y).mean()
+        np.testing.assert_allclose(result[f"cross_entropy_{switch}"], entropy, rtol=1e-5)
+        accuracy = (logits.argmax(axis=-1) == y).mean()
+        np.testing.assert_allclose(result[f"accuracy_{switch}"], accuracy, rtol=1e-6)
+        for part in ("distillation", "loss"):
+            values = [float(batch[index][part]) for batch in batches]
+            np.testing.assert_allclose(result[f"{part}_{switch}"], sizes @ values, rtol=1e-5)
+    total = sizes @ [float(model.total_loss(batch)) for batch in batches]
+    np.testing.assert_allclose(result["loss"], total, rtol=1e-5)
+
+
+def test_fit_averages_per_sample_over_a_partial_batch():
+    model = distiller(compiled=False)
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    x, y = data(5)
+    expected = [
+        float(model.total_loss(model.switch_losses(x[part], y[part], training=True)))
+        for part in (slice(0, 3), slice(3, 5))
+    ]
+    history = model.fit(x, y, batch_size=3, shuffle=False, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [(3 * expected[0] + 2 * expected[1]) / 5],
+                               rtol=1e-5)
+
+
+def test_one_step_is_one_gradient_step_on_the_weighted_sum():
+    model = distiller(compiled=False, gamma=0.2)
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    twin = distiller(gamma=0.2)
+    x, y = data(6)
+    model.train_on_batch(x, y)
+    with tf.GradientTape() as tape:
+        total = twin.total_loss(twin.switch_losses(x, y, training=True))
+    variables = twin.student.trainable_variables
+    for variable, gradient in zip(variables, tape.gradient(total, variables)):
+        if gradient is not None:
+            variable.assign_sub(0.1 * gradient)
+    assert int(model.optimizer.iterations) == 1
+    assert_equal_snapshots(snapshot(model.student), snapshot(twin.student), rtol=1e-4, atol=1e-5)
+
+
+def test_sample_weights():
+    model = distiller(gamma=0.5)
+    x, y = data(6)
+    weights = np.array([2.0, 0.0, 1.0, 0.5, 0.0, 3.0], np.float32)
+    result = model.evaluate(
+        x, y, sample_weight=weights, batch_size=6, verbose=0, return_dict=True
+    )
+    plain = model.evaluate(x, y, batch_size=6, verbose=0, return_dict=True)
+    for switch in SWITCHES:
+        logits = np.asarray(model.student(x, thin=switch))
+        entropy = (weights * cross_entropy(logits, y)).sum() / 6
+        np.testing.assert_allclose(result[f"cross_entropy_{switch}"], entropy, rtol=1e-5)
+        accuracy = (weights * (logits.argmax(axis=-1) == y)).sum() / weights.sum()
+        np.testing.assert_allclose(result[f"accuracy_{switch}"], accuracy, rtol=1e-5)
+        name = f"distillation_{switch}"
+        np.testing.assert_allclose(result[name], plain[name], rtol=1e-5)
+
+
+def test_class_weights_are_sample_weights():
+    x, y = data(6)
+    histories = []
+    for arguments in (
+        {"class_weight": {0: 1.0, 1: 2.0, 2: 0.0}},
+        {"sample_weight": np.array([1.0, 2.0, 0.0])[y]},
+    ):
+        model = distiller()
+        histories.append(model.fit(x, y, shuffle=False, verbose=0, **arguments).history)
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-6)
+
+
+def test_categorical_labels():
+    x, y = data(6)
+    expected = distiller().evaluate(x, y, verbose=0, return_dict=True)
+    model = distiller(compiled=False)
+    model.compile(
+        "sgd", keras.losses.CategoricalCrossentropy(from_logits=True), run_eagerly=True
+    )
+    result = model.evaluate(x, np.eye(3)[y], verbose=0, return_dict=True)
+    assert set(result) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(result[name], value, rtol=1e-5)
+
+
+def test_other_metrics_exist_per_switch():
+    model = distiller(compiled=False)
+    model.compile(
+        "sgd",
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top2")],
+        run_eagerly=True,
+    )
+    x, y = data(6)
+    result = model.evaluate(x, y, verbose=0, return_dict=True)
+    for switch in SWITCHES:
+        order = np.argsort(-np.asarray(model.student(x, thin=switch)), axis=-1)[:, :2]
+        expected = (order == y[:, None]).any(axis=-1).mean()
+        np.testing.assert_allclose(result[f"top2_{switch}"], expected, rtol=1e-6)
+        assert f"accuracy_{switch}" in result
+
+
+def test_no_metrics():
+    model = distiller(compiled=False)
+    model.compile("sgd", metrics=None, run_eagerly=True)
+    names = model.evaluate(*data(4), verbose=0, return_dict=True)
+    assert not any(name.startswith("accuracy") for name in names)
+
+
+@pytest.mark.parametrize("metric", ["sparse_categorical_accuracy", "SparseCategoricalAccuracy",
+                                    keras.metrics.sparse_categorical_accuracy])
+def test_metrics_by_name_or_function(metric):
+    model = distiller(compiled=False)
+    model.compile("sgd", metrics=[metric], run_eagerly=True)
+    x, y = data(6)
+    result = model.evaluate(x, y, verbose=0, return_dict=True)
+    logits = np.asarray(model.student(x, thin=0.5))
+    (name,) = [n for n in result if "categorical_accuracy" in n and n.endswith("_0.5")]
+    np.testing.assert_allclose(result[name], (logits.argmax(axis=-1) == y).mean(), rtol=1e-6)
+
+
+def test_a_function_as_loss():
+    def loss(labels, logits):
+        return keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+    model = distiller(compiled=False)
+    model.compile("sgd", loss, run_eagerly=True)
+    x, y = data(6)
+    expected = distiller().evaluate(x, y, verbose=0, return_dict=True)
+    result = model.evaluate(x, y, verbose=0, return_dict=True)
+    np.testing.assert_allclose(result["loss"], expected["loss"], rtol=1e-5)
+
+
+def test_predict_and_call():
+    model = distiller()
+    x, _ = data(5)
+    np.testing.assert_allclose(model.predict(x, batch_size=2, verbose=0), model.student(x),
+                               rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(model(x, thin=0.5), model.student(x, thin=0.5))
+
+
+def test_a_dataset_as_input():
+    model = distiller()
+    x, y = data(9)
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    history = model.fit(dataset, validation_data=dataset, epochs=1, verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()
+
+
+def test_jit_compilation_gives_the_same_losses():
+    x, y = data(8)
+    histories = []
+    for jit_compile in (False, True):
+        model = distiller(
+            compiled=False, student=student(**SHORT), teacher=teacher(num_blocks=2)
+        )
+        model.compile(keras.optimizers.SGD(0.01), jit_compile=jit_compile)
+        histories.append(
+            model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+        )
+    assert set(histories[0]) == set(histories[1])
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][name], values, rtol=2e-3, err_msg=name)
+
+
+def test_a_tiny_batch_is_learnt_at_every_switch():
+    model = distiller(compiled=False, student=student(**SHORT), teacher=None,
+                      distillation=None)
+    model.compile(keras.optimizers.Adam(1e-2))
+    x, y = data(18, seed=5)
+    start = model.evaluate(x, y, verbose=0, return_dict=True)
+    history = model.fit(x, y, batch_size=18, epochs=150, verbose=0).history
+    for switch in (1.0, 0.5):
+        assert start[f"accuracy_{switch}"] < 0.7
+        assert history[f"cross_entropy_{switch}"][-1] < 0.25 * start[f"cross_entropy_{switch}"]
+        assert history[f"accuracy_{switch}"][-1] == 1.0
+
+
+def test_distillation_brings_the_hidden_states_closer():
+    model = distiller(compiled=False, student=student(**SHORT), teacher=teacher(num_blocks=2),
+                      distillation=AttentionTransfer(), gamma=1.0)
+    model.compile(keras.optimizers.Adam(1e-2))
+    x, y = data(16)
+    history = model.fit(x, y, batch_size=16, epochs=60, verbose=0).history
+    for switch in (1.0, 0.5):
+        values = history[f"distillation_{switch}"]
+        assert values[-1] < 0.8 * values[0]
+
+
+# --- saving -------------------------------------------------------------------------------------
+
+
+def test_saving_and_continuing(tmp_path):
+    model = distiller(gamma=0.02, logits=SoftTargets(temperature=3.0), switch_weights=(1, 2, 3))
+    x, y = data(8)
+    model.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+    path = str(tmp_path / "distiller.keras")
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    assert json.dumps(loaded.get_config()) == json.dumps(model.get_config())
+    assert (loaded.gamma, loaded.switch_weights) == (0.02, (1, 2, 3))
+    assert isinstance(loaded.distillation, HED) and loaded.logits.temperature == 3.0
+    assert_equal_snapshots(snapshot(loaded.student), snapshot(model.student))
+    assert_equal_snapshots(snapshot(loaded.teacher), snapshot(model.teacher))
+    assert not loaded.teacher.trainable
+    assert len(loaded.optimizer.variables) == len(model.optimizer.variables)
+    for ours, theirs in zip(loaded.optimizer.variables, model.optimizer.variables):
+        np.testing.assert_array_equal(ours, theirs)
+    assert int(loaded.optimizer.iterations) == 2
+    loaded.run_eagerly = True
+    ours = model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+    theirs = loaded.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+    assert set(ours) == set(theirs)
+    for name, values in ours.items():
+        np.testing.assert_allclose(theirs[name], values, rtol=1e-5, err_msg=name)
+    assert_equal_snapshots(snapshot(loaded.student), snapshot(model.student), rtol=1e-4, atol=1e-6)
+
+
+def test_the_student_can_be_saved_from_a_loaded_distiller(tmp_path):
+    model = distiller(teacher=None, distillation=None)
+    model.save(str(tmp_path / "distiller.keras"))
+    loaded = keras.models.load_model(str(tmp_path / "distiller.keras"))
+    assert set(variables_by_path(loaded.student)) == set(variables_by_path(model.student))
+    loaded.student.save(str(tmp_path / "student.keras"))
+    x, _ = data(4)
+    np.testing.assert_array_equal(
+        keras.models.load_model(str(tmp_path / "student.keras"))(x, thin=0.25),
+        model.student(x, thin=0.25),
+    )
+
+
+def test_compile_configuration_survives(tmp_path):
+    model = distiller(compiled=False)
+    model.compile(
+        keras.optimizers.Adam(3e-4),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="top2")],
+        run_eagerly=True,
+    )
+    x, y = data(6)
+    expected = model.evaluate(x, y, verbose=0, return_dict=True)
+    model.save(str(tmp_path / "distiller.keras"))
+    loaded = keras.models.load_model(str(tmp_path / "distiller.keras"))
+    assert type(loaded.optimizer).__name__ == "Adam"
+    np.testing.assert_allclose(loaded.optimizer.learning_rate, 3e-4, rtol=1e-6)
+    loaded.run_eagerly = True
+    result = loaded.evaluate(x, y, verbose=0, return_dict=True)
+    assert set(result) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(result[name], value, rtol=1e-5)
+
+
+def test_an_interrupted_training_resumes(tmp_path):
+    x, y = data(8)
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def fit(model, *callbacks):
+        return model.fit(
+            x, y, batch_size=4, epochs=4, shuffle=False, verbose=0, callbacks=list(callbacks)
+        )
+
+    whole = distiller()
+    history = fit(whole).history["loss"]
+    backup = str(tmp_path / "backup")
+    with pytest.raises(KeyboardInterrupt):
+        fit(distiller(), keras.callbacks.BackupAndRestore(backup), Interrupt())
+    resumed = distiller(student=student(seed=9))
+    rest = fit(resumed, keras.callbacks.BackupAndRestore(backup))
+    assert rest.epoch == [2, 3]
+    np.testing.assert_allclose(rest.history["loss"], history[2:], rtol=1e-4)
+    assert_equal_snapshots(snapshot(resumed.student), snapshot(whole.student),
+                           rtol=1e-3, atol=1e-5)
+
+
+# --- several devices ----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_mirrored_strategy_on_one_device():
+    x, y = data(8)
+    expected = distiller()
+    expected_history = expected.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        model = distiller(compiled=False)
+        model.compile(keras.optimizers.SGD(0.01, momentum=0.9))
+    history = model.fit(x, y, batch_size=4, shuffle=False, verbose=0).history
+    assert set(history) == set(expected_history)
+    for name, values in expected_history.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-4, err_msg=name)
+    assert_equal_snapshots(snapshot(model.student), snapshot(expected.student),
+                           rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_replicas_take_the_same_step_as_one_device():
+    """Both replicas see the same samples, so that batch statistics agree with one device's."""
+    code = """
+        import numpy as np, tensorflow as tf
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(2)])
+        import test_training as t
+        x, y = t.data(4)
+        x, y = np.concatenate([x, x]), np.concatenate([y, y])
+        one = t.distiller()
+        expected = one.fit(x, y, batch_size=8, shuffle=False, verbose=0).history
+        strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+        assert strategy.num_replicas_in_sync == 2
+        with strategy.scope():
+            two = t.distiller(compiled=False)
+            two.compile(t.keras.optimizers.SGD(0.01, momentum=0.9))
+        history = two.fit(x, y, batch_size=8, shuffle=False, verbose=0).history
+        for name, values in expected.items():
+            np.testing.assert_allclose(history[name], values, rtol=1e-4, err_msg=name)
+        t.assert_equal_snapshots(t.snapshot(two.student), t.snapshot(one.student),
+                                 rtol=1e-3, atol=1e-5)
+        print("same step")
+    """
+    tests = pathlib.Path(__file__).parent
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": f"{tests.parent}:{tests}"},
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "same step" in result.stdout
+
+
+# --- initial values -----------------------------------------------------------------------------
+
+
+def test_initialize_student():
+    source, target = teacher(), student()
+    for variable in source.weights:
+        variable.assign_add(np.full(variable.shape, 0.125))
+    before = snapshot(target)
+    initialize_student(target, source)
+    after = snapshot(target)
+    copied = snapshot(source)
+    for path, value in after.items():
+        np.testing.assert_array_equal(value, copied.get(path, before[path]), err_msg=path)
+    untouched = set(after) - set(copied)
+    assert "block1/output_norm/bn1/gamma" in untouched and "activation1/slope" in untouched
+
+
+def test_initialize_student_from_another_size_changes_nothing():
+    target = student()
+    before = snapshot(target)
+    for other in (teacher(hidden_size=10), teacher(num_blocks=5), teacher(frontend_kernel=5)):
+        with pytest.raises(ValueError, match="same sizes. Received: teacher's"):
+            initialize_student(target, other)
+    assert_equal_snapshots(snapshot(target), before)
+
+
+# --- wrong arguments ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [{"distillation": HED()}, {"logits": SoftTargets()}])
+def test_distillation_without_a_teacher(arguments):
+    with pytest.raises(ValueError, match="needs a teacher. Received: teacher=None"):
+        ThinnableDistiller(student(), **arguments)
+
+
+def test_a_student_that_is_not_thinnable():
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match="`student` should be a thinnable.*Received: Sequential"):
+        ThinnableDistiller(other)
+
+
+@pytest.mark.parametrize("size, value", [("num_blocks", 8), ("memory_size", 16)])
+def test_a_teacher_of_another_size(size, value):
+    with pytest.raises(ValueError, match=f"same {size}. Received: .* {value} .teacher."):
+        distiller(teacher=teacher(**{size: value}))
+
+
+def test_a_teacher_of_other_classes():
+    keras.utils.set_random_seed(0)
+    other = models.DFSMN(5, **TINY)
+    with pytest.raises(ValueError, match="num_classes|classes"):
+        distiller(teacher=other, logits=SoftTargets())
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1, 1, 1, 1), ()])
+def test_wrong_number_of_switch_weights(weights):
+    with pytest.raises(ValueError, match="`switch_weights` should hold 3 numbers.*Received"):
+        distiller(switch_weights=weights)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"gamma": "high"}, {"gamma": -1.0}, {"distillation": "hed"}, {"logits": "soft"},
+     {"switch_weights": 1.0}, {"switch_weights": ("a", "b", "c")}],
+)
+def test_arguments_of_the_wrong_kind(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}`.*Received"):
+        distiller(**arguments)
+
+
+def test_labels_out_of_shape():
+    x, _ = data(4)
+    with pytest.raises(ValueError):
+        distiller().evaluate(x, np.zeros((4, 2, 2)), verbose=0)
