@@ -42,8 +42,11 @@ test-all:
 
 # A wheel for a 64-bit Raspberry Pi OS: needs only numpy and a TFLite interpreter there.
 wheel-aarch64: setup-test
-	@.venv/bin/python -m pip wheel -q --no-deps --no-build-isolation -w dist . \
+	@rm -rf build
+	@BIFSMN_TF_MACHINE=aarch64 .venv/bin/python -m pip wheel -q --use-pep517 --no-deps -w dist . \
 	  --config-settings=--build-option=--plat-name=linux_aarch64
+	@rm -rf build
+	@ls dist/*linux_aarch64.whl
 
 clean:
 	rm -rf .venv .setup .emulated build dist bazel-* bifsmn_tf/runtime/lib bifsmn_tf.egg-info

@@ -1,6 +1,8 @@
 """Packaging of bifsmn_tf. Why each dependency: docs/dependencies.md."""
 
+import os
 import pathlib
+import platform
 import re
 
 from setuptools import find_packages, setup
@@ -9,6 +11,9 @@ ROOT = pathlib.Path(__file__).resolve().parent
 VERSION = re.search(
     r'^__version__ = "(.+)"$', (ROOT / "bifsmn_tf" / "__init__.py").read_text(), re.MULTILINE
 )[1]
+
+# The machine a wheel is made for.
+MACHINE = os.environ.get("BIFSMN_TF_MACHINE", platform.machine())
 
 RUNTIME = ["ai-edge-litert>=1.4,<3"]
 TRAIN = [
@@ -32,9 +37,8 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["bifsmn_tf", "bifsmn_tf.*"]),
-    # The op library, where it has been built; a wheel is then for that machine only:
-    # python setup.py bdist_wheel --plat-name linux_aarch64
-    package_data={"bifsmn_tf.runtime": ["lib/*/libbifsmn_ops.so"]},
+    # The op library, where it has been built: see `make wheel-aarch64`.
+    package_data={"bifsmn_tf.runtime": [f"lib/linux_{MACHINE}/libbifsmn_ops.so"]},
     python_requires=">=3.10",
     install_requires=["numpy>=1.24"],
     extras_require={

@@ -24,6 +24,8 @@ build() {
     fi
     config=--config=aarch64
   fi
+  need "$BAZEL" "bazel-bootstrap bazel-rules-java bazel-rules-proto"
+  [ -z "$config" ] || need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
   cd "$root"
   # shellcheck disable=SC2086
   "$BAZEL" $BAZEL_STARTUP_OPTIONS build $config //:bifsmn_ops
@@ -39,6 +41,12 @@ build() {
   mv -f "$temporary" "$folder/libbifsmn_ops.so"
   trap - EXIT
   echo "$folder/libbifsmn_ops.so"
+}
+
+need() {
+  command -v "$1" > /dev/null && return
+  echo "build_ops.sh: $1 is needed (Debian: $2)" >&2
+  exit 1
 }
 
 case "${1:-$host}" in

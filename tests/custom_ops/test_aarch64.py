@@ -29,7 +29,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = REPOSITORY / "bifsmn_tf/runtime/lib/linux_aarch64/libbifsmn_ops.so"
 
 
-@pytest.fixture(params=["tflite-runtime", "litert"])
+@pytest.fixture(scope="module", params=["tflite-runtime", "litert"])
 def python(request):
     root = pathlib.Path(os.environ.get("BIFSMN_TF_EMULATED_ROOT", REPOSITORY / ".emulated/aarch64"))
     program = root / f"python-{request.param}"
@@ -54,23 +54,23 @@ def run_emulated(python, folder, model, inputs):
     return np.load(folder / "outputs.npz")
 
 
-@pytest.mark.parametrize("make_cases", [dense_cases, conv_cases, memory_cases])
-def test_operators_agree_with_eager_bit_by_bit(make_cases, python, tmp_path):
-    cases = make_cases()
-    model = convert(lambda *x: cases(*x), cases.inputs)
-    inputs = {f"x{i}": x for i, x in enumerate(cases.inputs)}
-    results = run_emulated(python, tmp_path, model, inputs)
-    expected = cases(*[tf.constant(x) for x in cases.inputs])
-    assert sorted(results.files) == sorted(expected)
-    for name in results.files:
-        assert same_bits(results[name], expected[name]), name
+@pytest.fixture(scope="module", params=[dense_cases, conv_cases, memory_cases, "network"])
+def converted(request):
+    """A model, its inputs and what eager TensorFlow makes of them."""
+    if request.param == "network":
+        function = Network()
+        inputs = [Operands(21).residual(1, 8, function.channels)]
+    else:
+        function = request.param()
+        inputs = function.inputs
+    model = convert(lambda *x: function(*x), inputs)
+    return model, inputs, function(*[tf.constant(x) for x in inputs])
 
 
-def test_a_network_agrees_with_eager_bit_by_bit(python, tmp_path):
-    network = Network()
-    x = Operands(21).residual(1, 8, network.channels)
-    results = run_emulated(python, tmp_path, convert(lambda x: network(x), [x]), {"x0": x})
-    expected = network(tf.constant(x))
+def test_the_library_agrees_with_eager_bit_by_bit(converted, python, tmp_path):
+    model, inputs, expected = converted
+    named = {f"x{i}": x for i, x in enumerate(inputs)}
+    results = run_emulated(python, tmp_path, model, named)
     assert sorted(results.files) == sorted(expected)
     for name in results.files:
         assert same_bits(results[name], expected[name]), name
