@@ -63,6 +63,9 @@ class TFLiteModel:
                 num_threads=num_threads,
                 experimental_delegates=[load_ops_delegate(tflite)],
             )
+            # tflite-runtime 2.14 gives the builtin operators to XNNPACK here only, not when a
+            # signature is first run.
+            self.interpreter.allocate_tensors()
             signatures = self.interpreter.get_signature_list()
         except (ValueError, RuntimeError) as error:
             raise ValueError(f"The TFLite interpreter refused the model: {error}") from error
