@@ -19,26 +19,51 @@ _MODULES_WITH_KERAS_CLASSES = (
 )
 
 
-def _register():
-    for name in _MODULES_WITH_KERAS_CLASSES:
-        importlib.import_module(name)
+def _is_being_imported(name):
+    module = sys.modules.get(name)
+    return getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
+def register(caller=None):
+    """Imports every module with Keras classes, unless one of them is half-way imported.
+
+    Each of those modules calls this as its last step, so that the outermost one completes what
+    had to wait.
+
+    Args:
+        caller: Name of the module that calls, which is complete but still counts as being
+            imported.
+    """
+    others = [name for name in _MODULES_WITH_KERAS_CLASSES if name != caller]
+    if not any(_is_being_imported(name) for name in others):
+        for name in others:
+            importlib.import_module(name)
 
 
 class _KerasImportWatcher(importlib.abc.MetaPathFinder):
-    """Runs `_register` right after the first import of `keras` has finished."""
+    """Calls `register` right after the first import of `keras` has finished."""
+
+    def __init__(self):
+        self._searching = False
 
     def find_spec(self, name, path=None, target=None):
-        if name != "keras":
+        if name != "keras" or self._searching:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._searching = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._searching = False
         if spec is None or spec.loader is None:
             return spec
         execute = spec.loader.exec_module
 
         def exec_module(module):
             execute(module)
-            _register()
+            # Looking for a spec is not importing: the watcher's work is done only now.
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+            register()
 
         spec.loader.exec_module = exec_module
         return spec
@@ -47,6 +72,6 @@ class _KerasImportWatcher(importlib.abc.MetaPathFinder):
 def install():
     """Registers now if Keras is already imported, else as soon as it is."""
     if sys.modules.get("keras") is not None:
-        _register()
+        register()
     elif not any(isinstance(finder, _KerasImportWatcher) for finder in sys.meta_path):
         sys.meta_path.insert(0, _KerasImportWatcher())

@@ -16,6 +16,8 @@ values is then an exact integer in float32, the same number an XNOR-popcount ker
 import keras
 from keras import ops
 
+from bifsmn_tf import _keras_registration
+
 # Smallest scaling factor: keeps an all-zero filter from dividing by zero in the backward pass.
 _MIN_SCALE = 1e-12
 
@@ -147,3 +149,6 @@ def get(identifier):
 def serialize(binarizer):
     """Configuration of a binarizer from which `get` restores it."""
     return None if binarizer is None else keras.saving.serialize_keras_object(binarizer)
+
+
+_keras_registration.register(__name__)

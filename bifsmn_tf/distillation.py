@@ -16,7 +16,7 @@ and at most $\sqrt 2$.
 import keras
 from keras import ops
 
-from bifsmn_tf import wavelets
+from bifsmn_tf import _keras_registration, wavelets
 
 _EPSILON = 1e-12
 
@@ -163,3 +163,6 @@ class SoftTargets:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+_keras_registration.register(__name__)

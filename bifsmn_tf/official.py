@@ -20,11 +20,11 @@ def _linear(value):  # (out, in) -> (in, out)
 
 
 def _pointwise(value):  # (out, in, 1) -> (in, out)
-    return value[:, :, 0].T
+    return np.squeeze(value, axis=2).T
 
 
 def _memory(value):  # (channels, 1, taps) -> (taps, channels)
-    return value[:, 0, :].T
+    return np.squeeze(value, axis=1).T
 
 
 def _slope(value):  # (1,) -> ()
@@ -123,7 +123,7 @@ def load_state(model, state):
         array = np.asarray(array, np.float32)
         try:
             value = change_layout(array)
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise ValueError(
                 f"`{name}` should fit {path} of shape {tuple(variables[path].shape)}. "
                 f"Received: shape {array.shape}"

@@ -1,9 +1,12 @@
 """Binarization-aware training of a thinnable student, with or without a float teacher."""
 
+import numbers
+
 import keras
 import tensorflow as tf
 from keras import ops
 
+from bifsmn_tf import _keras_registration
 from bifsmn_tf.models.variables import variables_by_path
 
 
@@ -85,6 +88,16 @@ class ThinnableDistiller(keras.Model):
                 "Distillation needs a teacher. Received: teacher=None, "
                 f"distillation={distillation!r}, logits={logits!r}"
             )
+        if isinstance(gamma, bool) or not isinstance(gamma, numbers.Real) or not gamma >= 0:
+            raise ValueError(
+                f"`gamma` should be a number, zero or above. Received: gamma={gamma!r}"
+            )
+        for name, value in (("distillation", distillation), ("logits", logits)):
+            if value is not None and not callable(value):
+                raise ValueError(
+                    f"`{name}` should be an object of bifsmn_tf.distillation or None. "
+                    f"Received: {name}={value!r}"
+                )
         if not hasattr(student, "switches"):
             raise ValueError(
                 "`student` should be a thinnable model such as `bifsmn_tf.models.BiFSMN`. "
@@ -98,17 +111,26 @@ class ThinnableDistiller(keras.Model):
                         f"{getattr(student, size)} (student) and "
                         f"{getattr(teacher, size, None)} (teacher)"
                     )
+        if teacher is not None and logits is not None:
+            if getattr(teacher, "num_classes", None) != student.num_classes:
+                raise ValueError(
+                    "Student and teacher should have the same classes. Received: "
+                    f"{student.num_classes} (student) and "
+                    f"{getattr(teacher, 'num_classes', None)} (teacher)"
+                )
         self.student = student
         self.teacher = teacher
         self.distillation = distillation
         self.gamma = gamma
         self.logits = logits
-        self.switch_weights = tuple(
-            default_switch_weights(len(student.switches))
-            if switch_weights is None
-            else switch_weights
+        if switch_weights is None:
+            switch_weights = default_switch_weights(len(student.switches))
+        self.switch_weights = (
+            tuple(switch_weights) if isinstance(switch_weights, (list, tuple)) else ()
         )
-        if len(self.switch_weights) != len(student.switches):
+        if len(self.switch_weights) != len(student.switches) or not all(
+            isinstance(weight, numbers.Real) for weight in self.switch_weights
+        ):
             raise ValueError(
                 f"`switch_weights` should hold {len(student.switches)} numbers, one per switch. "
                 f"Received: switch_weights={switch_weights!r}"
@@ -136,7 +158,10 @@ class ThinnableDistiller(keras.Model):
         self._requested_metrics = [
             _resolve_metric(metric, loss) for metric in (metrics or ())
         ]
-        self._classification_loss = loss
+        if isinstance(loss, keras.losses.Loss):
+            self._classification_loss = loss
+        else:
+            self._classification_loss = _FunctionLoss(loss)
         self._trackers = {"loss": keras.metrics.Mean(name="loss")}
         self._switch_metrics = {}
         for switch in self.student.switches:
@@ -199,7 +224,8 @@ class ThinnableDistiller(keras.Model):
             logits, blocks = self.student(
                 x, thin=switch, training=training, return_blocks=True
             )
-            cross_entropy = self._classification_loss(y, logits, sample_weight)
+            # Keras divides a loss by the number of replicas; that is done once, for the total.
+            cross_entropy = self._classification_loss(y, logits, sample_weight) * _replicas()
             loss = cross_entropy
             distillation = ops.zeros(())
             if self.distillation is not None:
@@ -230,8 +256,7 @@ class ThinnableDistiller(keras.Model):
             parts = self.switch_losses(x, y, sample_weight, training=True)
             total = self.total_loss(parts)
             # Gradients of replicas are summed, so each contributes its share of the mean.
-            scaled = total / tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = self.optimizer.scale_loss(scaled)
+            scaled = self.optimizer.scale_loss(total / _replicas())
         variables = self.student.trainable_variables
         if not self.optimizer.built:
             self.optimizer.build(variables)
@@ -280,10 +305,31 @@ class ThinnableDistiller(keras.Model):
         return cls(**config)
 
 
+def _replicas():
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+class _FunctionLoss(keras.losses.Loss):
+    """A plain function `(y_true, y_pred) -> per-sample losses`, averaged as Keras does."""
+
+    def __init__(self, function):
+        super().__init__(name=getattr(function, "__name__", "loss"))
+        self._function = function
+
+    def call(self, y_true, y_pred):
+        return self._function(y_true, y_pred)
+
+
 def _resolve_metric(metric, loss):
     """Metric instance from a name or an instance; "accuracy" fits the kind of labels."""
     if metric in ("accuracy", "acc"):
         if isinstance(loss, keras.losses.CategoricalCrossentropy):
             return keras.metrics.CategoricalAccuracy(name="accuracy")
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    return keras.metrics.get(metric)
+    metric = keras.metrics.get(metric)
+    if isinstance(metric, keras.metrics.Metric):
+        return metric
+    return keras.metrics.MeanMetricWrapper(metric, name=metric.__name__)
+
+
+_keras_registration.register(__name__)

@@ -138,7 +138,7 @@ def _examples(model, kind, given):
 def _to_tflite(functions, spec):
     """Traces the functions, one signature each, and runs TensorFlow's converter."""
     signatures = {
-        name: tf.function(function, input_signature=[spec]).get_concrete_function()
+        name: tf.function(function, input_signature=[spec], autograph=False).get_concrete_function()
         for name, function in functions.items()
     }
     with tempfile.TemporaryDirectory() as folder, _quiet():

@@ -20,6 +20,7 @@ from bifsmn_tf.conversion.folding import (
     slope_of,
     value_of,
 )
+from bifsmn_tf.conversion.op_reference import WORD_BITS
 from bifsmn_tf.layers import MemoryFilter
 from bifsmn_tf.models.skeleton import DFSMNSkeleton
 
@@ -233,7 +234,7 @@ class Deployment:
             ops.binary_conv2d, x, ("conv2",), 0, layer, (model.norm2, model.norm2),
             model.activation2, axis=(0, 1, 2), arrange=arrange, channels=x.shape[-1],
             # Only whole words can be flattened into the vector of a frame.
-            packed=layer.filters % ops.WORD_BITS == 0,
+            packed=layer.filters % WORD_BITS == 0,
             kernel_size=layer.kernel_size[::-1], strides=layer.strides[::-1],
             padding=layer.padding[::-1],
         )

@@ -1,5 +1,6 @@
 """Keras layers of the 1-bit keyword spotting networks."""
 
+from bifsmn_tf import _keras_registration
 from bifsmn_tf.layers.binary_conv2d import BinaryConv2D
 from bifsmn_tf.layers.binary_dense import BinaryDense, BinaryPointwise
 from bifsmn_tf.layers.dfsmn_block import DFSMNBlock
@@ -18,3 +19,5 @@ __all__ = [
     "ScalarPReLU",
     "SwitchableBatchNorm",
 ]
+
+_keras_registration.register(__name__)

@@ -8,7 +8,10 @@ from bifsmn_tf.layers.initializers import serialize_initializer, uniform_fan_in
 
 
 def _pair(value, name, minimum):
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    try:
+        pair = (value, value) if isinstance(value, int) else tuple(value)
+    except TypeError:
+        pair = ()
     if len(pair) != 2 or any(not isinstance(v, int) or v < minimum for v in pair):
         raise ValueError(
             f"`{name}` should be an integer of at least {minimum} or a pair of them. "

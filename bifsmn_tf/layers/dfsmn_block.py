@@ -83,6 +83,7 @@ class DFSMNBlock(layers.Layer):
             "weight_scale": scales.check_weight_scale(weight_scale),
         }
         self.hidden_size = hidden_size
+        self.num_switches = num_switches
         self.binarizer = binarizers.get(binarizer)
         inner_switches = num_switches if switch_all_bn else 1
         bits = {"binarizer": self.binarizer, "weight_scale": weight_scale}
@@ -121,6 +122,11 @@ class DFSMNBlock(layers.Layer):
             layer.build(input_shape)
 
     def call(self, inputs, switch=0, training=None):
+        if not isinstance(switch, int) or not 0 <= switch < self.num_switches:
+            raise ValueError(
+                f"`switch` should be an integer from 0 to {self.num_switches - 1}. "
+                f"Received: switch={switch!r}"
+            )
         memory = self.memory_norm(self.memory(inputs), switch=switch, training=training)
         x = inputs + self.memory_activation(memory)
         hidden = self.hidden_norm(self.hidden(x), switch=switch, training=training)

@@ -39,6 +39,16 @@ class LogMelSpectrogram(layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        for name, value in (
+            ("num_mels", num_mels),
+            ("fft_length", fft_length),
+            ("hop_length", hop_length),
+            ("sample_rate", sample_rate),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` should be a positive integer. Received: {name}={value!r}"
+                )
         if fft_length % hop_length or (fft_length // 2) % hop_length:
             raise ValueError(
                 "`fft_length // 2` should be a multiple of `hop_length`. "

@@ -9,6 +9,15 @@ def batch_norm(name):
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
 
 
+def check_switch(switch, num_switches):
+    """Checks the index of a switch; a shared layer (one switch) serves every index."""
+    if not isinstance(switch, int) or switch < 0 or 1 < num_switches <= switch:
+        raise ValueError(
+            f"`switch` should be the index of one of {num_switches} switches. "
+            f"Received: switch={switch!r}"
+        )
+
+
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
 class SwitchableBatchNorm(layers.Layer):
     """Holds one batch normalization per switch of a thinnable network and applies the chosen one.
@@ -39,6 +48,7 @@ class SwitchableBatchNorm(layers.Layer):
 
     def of(self, switch):
         """The batch normalization that serves a switch."""
+        check_switch(switch, self.num_switches)
         return self.norms[0 if self.num_switches == 1 else switch]
 
     def build(self, input_shape):

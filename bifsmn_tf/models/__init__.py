@@ -1,5 +1,6 @@
 """Keyword spotting networks."""
 
+from bifsmn_tf import _keras_registration
 from bifsmn_tf.models.bifsmn import BiFSMN
 from bifsmn_tf.models.dfsmn import DFSMN
 
@@ -18,3 +19,5 @@ def small(num_classes, model=BiFSMN, **kwargs):
         A new model.
     """
     return model(num_classes, variant="S", **kwargs)
+
+_keras_registration.register(__name__)

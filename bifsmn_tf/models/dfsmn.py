@@ -56,6 +56,12 @@ class DFSMN(DFSMNSkeleton):
                 f"`activation` should be one of {sorted(_ACTIVATIONS)}. "
                 f"Received: activation={activation!r}"
             )
+        for name in ("binarizer", "weight_scale", "switches", "switch_all_bn"):
+            if name in kwargs:
+                raise ValueError(
+                    f"`DFSMN` is real-valued and has one switch; `{name}` is an argument of "
+                    f"`BiFSMN`. Received: {name}={kwargs[name]!r}"
+                )
         rate = (0.0 if activation == "prelu" else 0.2) if dropout is None else dropout
         frontend, memory, hidden, output = _ACTIVATIONS[activation]
         initial = {}

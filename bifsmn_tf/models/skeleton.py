@@ -102,8 +102,13 @@ class DFSMNSkeleton(Model):
                 f"`labels` should hold {num_classes} names, one per class. "
                 f"Received {len(self.labels)}: labels={self.labels}"
             )
+        if isinstance(switches, (numbers.Real, str)):
+            raise ValueError(
+                "`switches` should be a sequence of fractions such as (1.0, 0.5). "
+                f"Received: switches={switches!r}"
+            )
+        self._strides = [_stride_of(switch, num_blocks) for switch in switches]
         self.switches = tuple(float(switch) for switch in switches)
-        self._strides = [_stride_of(switch, num_blocks) for switch in self.switches]
         if not self.switches or len(set(self._strides)) != len(self._strides):
             raise ValueError(
                 f"`switches` should be different fractions. Received: switches={switches!r}"

@@ -220,7 +220,9 @@ MAKERS = {
 }
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize(
+    "kind", [*(k for k in MAKERS if k != "small"), pytest.param("small", marks=pytest.mark.slow)]
+)
 def test_configuration_and_saving(kind, tmp_path):
     model = MAKERS[kind]()
     randomize(model)
