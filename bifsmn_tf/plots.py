@@ -1,0 +1,196 @@
+"""Pictures of trainings and evaluations, drawn without a display."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bifsmn_tf.files import replacing
+
+# Dark to light with the depth of the network, distinguishable also in grey.
+COLOURS = ("#1b3a5c", "#2f7f9e", "#e08a3c", "#a63d40", "#6b8f3a", "#7d5ba6")
+_GRID = {"color": "#e3e6ea", "linewidth": 0.8}
+
+
+def _figure(width, height):
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    return figure
+
+
+def _plain(axes):
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.grid(**_GRID)
+    axes.set_axisbelow(True)
+
+
+def _save(figure, path):
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
+
+
+def curves(history, path, title=""):
+    """Draws loss and validation accuracy per switch over the epochs.
+
+    Args:
+        history: List of one dictionary per epoch, as in `bifsmn_tf.recipes.Training.history`.
+        path: PNG file to write.
+        title: Name of the network.
+    """
+    from bifsmn_tf.epoch_line import validation_accuracies
+
+    epochs = [row["epoch"] for row in history]
+    figure = _figure(10, 3.8)
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, [row["loss"] for row in history], color=COLOURS[0], label="training")
+    left.plot(
+        epochs, [row["val_loss"] for row in history], color=COLOURS[2], label="validation"
+    )
+    left.set(xlabel="epoch", ylabel="loss", title=f"{title}: loss".lstrip(": "))
+    left.legend(frameon=False)
+    accuracies = [validation_accuracies(row) for row in history]
+    for name, colour in zip(accuracies[0], COLOURS * len(accuracies[0])):
+        values = [100 * row[name] for row in accuracies]
+        best = max(range(len(values)), key=values.__getitem__)
+        right.plot(epochs, values, color=colour, label=f"{name}: best {values[best]:.1f} %")
+        right.plot(epochs[best], values[best], "o", color=colour, markersize=5)
+    right.set(
+        xlabel="epoch", ylabel="accuracy, %",
+        title=f"{title}: validation accuracy".lstrip(": "),
+    )  # fmt: skip
+    right.legend(frameon=False, loc="lower right")
+    for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.5, epochs[-1] + 0.5)
+        _plain(axes)
+    _save(figure, path)
+
+
+def confusion(matrix, labels, path, title=""):
+    """Draws a confusion matrix: shares of each true class as shade, counts as numbers.
+
+    Args:
+        matrix: Counts, rows true and columns predicted.
+        labels: Names of the classes.
+        path: PNG file to write.
+        title: Text above.
+    """
+    count = len(labels)
+    side = max(5.0, 0.48 * count + 2.0)
+    figure = _figure(side, side)
+    axes = figure.subplots()
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = matrix / np.maximum(totals, 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row in range(count):
+        for column in range(count):
+            if matrix[row, column]:
+                axes.text(
+                    column, row, str(matrix[row, column]), ha="center", va="center",
+                    fontsize=8 if count <= 20 else 6,
+                    color="white" if shares[row, column] > 0.5 else "#1b3a5c",
+                )  # fmt: skip
+    names = [label.strip("_") if label.startswith("_") else label for label in labels]
+    axes.set_xticks(range(count), names, rotation=45 if count <= 20 else 90, ha="right")
+    axes.set_yticks(range(count), names)
+    for tick, label in zip([*axes.get_xticklabels(), *axes.get_yticklabels()], [*labels] * 2):
+        tick.set_fontstyle("italic" if label.startswith("_") else "normal")
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.title.set_fontsize(10)
+    axes.set_xticks([x - 0.5 for x in range(1, count)], minor=True)
+    axes.set_yticks([x - 0.5 for x in range(1, count)], minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.2)
+    axes.tick_params(which="both", length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    _save(figure, path)
+
+
+def trade_off(points, report, path, title=""):
+    """Draws accuracy, time and size side by side, a row per network or switch.
+
+    Args:
+        points: `(name, accuracy, interval, microseconds, bytes)`: the float network first, then
+            the switches of the binarized one, which share a file. `interval` is `(low, high)`.
+        report: `bifsmn_tf.conversion.Report` of the binarized file.
+        path: PNG file to write.
+        title: What was measured.
+    """
+    names, accuracies, intervals, times, sizes = zip(*points)
+    rows = range(len(points))
+    colours = [COLOURS[0], *[COLOURS[2]] * (len(points) - 1)]
+    figure = _figure(11.5, 1.75 + 0.72 * len(points))
+    accuracy, time, size = figure.subplots(1, 3, sharey=True, width_ratios=(1.1, 1, 1))
+
+    low = min(100 * interval[0] for interval in intervals)
+    high = max(100 * interval[1] for interval in intervals)
+    margin = max(0.12 * (high - low), 0.5)
+    for row, colour in zip(rows, colours):
+        ends = [100 * end for end in intervals[row]]
+        accuracy.plot(ends, (row, row), color=colour, linewidth=5, alpha=0.3,
+                      solid_capstyle="round")  # fmt: skip
+        accuracy.plot(100 * accuracies[row], row, "o", color=colour, markersize=11,
+                      markeredgecolor="white", markeredgewidth=1.2)  # fmt: skip
+        accuracy.annotate(
+            f"{100 * accuracies[row]:.1f} %", (100 * accuracies[row], row), xytext=(0, 9),
+            textcoords="offset points", ha="center", fontsize=10, color=colour, weight="bold",
+        )  # fmt: skip
+    accuracy.set_xlim(low - margin, min(high + margin, 100.5))
+    accuracy.set_title("accuracy, %", **_TITLE)
+
+    time.barh(rows, times, height=0.5, color=colours)
+    for row, colour in zip(rows, colours):
+        text = f"{times[row]:.3g} \N{MICRO SIGN}s"
+        ratio = times[0] / times[row]
+        if row:
+            text += f"   {ratio:.1f}x faster" if ratio >= 1 else f"   {1 / ratio:.1f}x slower"
+        _bar_label(time, times[row], max(times), row, text, colour)
+    time.set_title("time per inference, \N{MICRO SIGN}s", **_TITLE)
+
+    # One file holds all switches: one bar beside all their rows.
+    kilo = [value / 1000 for value in sizes]
+    middle = (1 + rows[-1]) / 2
+    size.barh(0, kilo[0], height=0.5, color=COLOURS[0])
+    size.barh(middle, kilo[1], height=rows[-1] - 0.5, color=COLOURS[2])
+    _bar_label(size, kilo[0], max(kilo), 0, f"{kilo[0]:,.0f} kB", COLOURS[0])
+    _bar_label(
+        size, kilo[1], max(kilo), middle,
+        f"{kilo[1]:,.0f} kB   {kilo[0] / kilo[1]:.1f}x smaller", COLOURS[2], lift=17,
+    )  # fmt: skip
+    real = report.float_bytes + report.threshold_bytes
+    size.annotate(
+        f"one file for all switches:\n{report.bit_bytes / 1000:,.0f} kB 1-bit weights\n"
+        f"{real / 1000:,.0f} kB real numbers\n{report.graph_bytes / 1000:,.0f} kB graph",
+        (kilo[1], middle), xytext=(7, 9), textcoords="offset points", va="top", fontsize=9,
+        color="#444b54", linespacing=1.35,
+    )  # fmt: skip
+    size.set_title("size of the .tflite, kB", **_TITLE)
+
+    for axes in (accuracy, time, size):
+        _plain(axes)
+        axes.grid(False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    accuracy.set_yticks(list(rows), names, fontsize=11)
+    accuracy.set_ylim(rows[-1] + 0.6, -0.6)
+    for tick, colour in zip(accuracy.get_yticklabels(), colours):
+        tick.set(color=colour, fontweight="bold")
+    figure.suptitle(
+        "1-bit keyword spotting in the TFLite interpreter" + (f": {title}" if title else ""),
+        fontsize=13, fontweight="bold",
+    )  # fmt: skip
+    _save(figure, path)
+
+
+_TITLE = {"loc": "left", "fontsize": 11, "color": "#444b54"}
+
+
+def _bar_label(axes, value, largest, row, text, colour, lift=0):
+    """Writes beside a short bar, or into a long one."""
+    inside = value > 0.6 * largest
+    axes.annotate(
+        text, (value, row), xytext=(-7 if inside else 7, lift), textcoords="offset points",
+        ha="right" if inside else "left", va="center", fontsize=10, weight="bold",
+        color="white" if inside else colour,
+    )  # fmt: skip

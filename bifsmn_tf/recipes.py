@@ -1,0 +1,444 @@
+"""Training recipes: which optimizer, schedule and loss, and functions that apply them.
+
+Example:
+    data = bifsmn_tf.data.SpeechCommands("speech_commands", task=10)
+    teacher = recipes.train_teacher(data, epochs=40).model
+    student = recipes.train_student(data, teacher, epochs=60).model
+    student.save("student.keras")
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from bifsmn_tf import distillation as distillations
+from bifsmn_tf.batches import training_batches, validation_batches
+from bifsmn_tf.checkpoints import Checkpointing, TrainingState
+from bifsmn_tf.clock import Clock
+from bifsmn_tf.epoch_line import EpochLine
+from bifsmn_tf.event_log import EventLog
+from bifsmn_tf.models import DFSMN, BiFSMN
+from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
+from bifsmn_tf.training import ThinnableDistiller, initialize_student
+
+# Of a training by the clock: steps between validations, and clips of a validation.
+_LONGEST_EPOCH = 150
+_CLOCK_VALIDATION = 512
+
+DISTILLATIONS = {
+    "hed": distillations.HED,
+    "attention": distillations.AttentionTransfer,
+    "none": lambda: None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How one network is trained, apart from its loss.
+
+    Attributes:
+        optimizer: "adam" or "sgd" (momentum 0.9).
+        learning_rate: Highest rate of a cosine schedule that ends at zero.
+        epochs: Default number of epochs.
+        batch_size: Clips per step.
+        warmup_epochs: Epochs of linear warm-up (at most a fifth of a short training).
+        weight_decay: Coupled L2 decay, "sgd" only.
+        nesterov: Nesterov momentum, "sgd" only.
+        per_epoch: Whether the rate changes only between epochs.
+        schedule: False keeps the rate at its highest.
+    """
+
+    optimizer: str
+    learning_rate: float
+    epochs: int
+    batch_size: int = 96
+    warmup_epochs: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+    per_epoch: bool = False
+    schedule: bool = True
+
+    def make_optimizer(self, epochs, steps_per_epoch):
+        """The optimizer of a training.
+
+        Args:
+            epochs: Epochs of the whole training.
+            steps_per_epoch: Steps per epoch.
+
+        Returns:
+            A Keras optimizer.
+
+        Raises:
+            ValueError: If the name of the optimizer is not known.
+        """
+        rate = self.learning_rate
+        if self.schedule:
+            rate = CosineSchedule(
+                rate,
+                total_steps=epochs * steps_per_epoch,
+                warmup_steps=round(min(self.warmup_epochs, epochs / 5) * steps_per_epoch),
+                steps_per_epoch=steps_per_epoch if self.per_epoch else 0,
+            )
+        if self.optimizer == "adam":
+            return keras.optimizers.Adam(rate)
+        if self.optimizer == "sgd":
+            return SGDWithCoupledDecay(
+                rate,
+                momentum=0.9,
+                nesterov=self.nesterov,
+                coupled_decay=self.weight_decay,
+            )
+        raise ValueError(
+            f"`optimizer` should be adam or sgd. Received: optimizer={self.optimizer!r}"
+        )
+
+
+# "paper": the student's figures are in the released README; the teacher's are that code's
+# defaults, with the warm-up of the authors' benchmark of the same network.
+RECIPES = {
+    "default": {
+        "teacher": Recipe("adam", 2e-3, epochs=40, warmup_epochs=1),
+        "student": Recipe("adam", 2e-3, epochs=60, warmup_epochs=1),
+    },
+    "paper": {
+        "teacher": Recipe(
+            "sgd", 1e-3, 300, warmup_epochs=5, weight_decay=1e-2, nesterov=True, per_epoch=True
+        ),
+        "student": Recipe("sgd", 5e-3, 300, weight_decay=1e-4, per_epoch=True),
+    },
+}
+
+
+def get(recipe, network):
+    """Resolves a recipe.
+
+    Args:
+        recipe: "default", "paper" or a `Recipe`.
+        network: "teacher" or "student".
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        ValueError: If the name is not known.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise ValueError(
+            f"`recipe` should be one of {', '.join(RECIPES)} or a Recipe. "
+            f"Received: recipe={recipe!r}"
+        )
+    return RECIPES[recipe][network]
+
+
+@dataclasses.dataclass
+class Training:
+    """What a training gave.
+
+    Attributes:
+        model: The network, with the weights of its best epoch.
+        history: One dictionary per epoch.
+        monitor: The validation metric that chose the best epoch.
+        resumed_at: Number of epochs that had been trained before this call.
+    """
+
+    model: Any
+    history: list
+    monitor: str
+    resumed_at: int = 0
+
+    @property
+    def best(self):
+        """Row of the history of the best epoch (the first, if several are equal)."""
+        return max(self.history, key=lambda row: row[self.monitor])
+
+    @property
+    def minutes(self):
+        """Time of all epochs, in minutes."""
+        return sum(row["seconds"] for row in self.history) / 60
+
+
+def make_teacher(data, variant="base", seed=0, **kwargs):
+    """A float D-FSMN for the classes of a data set, ready to train.
+
+    Args:
+        data: `bifsmn_tf.data.SpeechCommands`.
+        variant: "base" or "S".
+        seed: Of the initial weights and of dropout (sets Keras' global seed).
+        **kwargs: Further arguments of `bifsmn_tf.models.DFSMN`.
+
+    Returns:
+        A `DFSMN`.
+    """
+    keras.utils.set_random_seed(seed)
+    return DFSMN(len(data.labels), labels=list(data.labels), variant=variant, **kwargs)
+
+
+def make_student(data, variant="base", seed=0, **kwargs):
+    """A BiFSMN for the classes of a data set, ready to train.
+
+    Args:
+        data: `bifsmn_tf.data.SpeechCommands`.
+        variant: "base" or "S".
+        seed: Of the initial weights (sets Keras' global seed).
+        **kwargs: Further arguments of `bifsmn_tf.models.BiFSMN`, e.g. `switches`.
+
+    Returns:
+        A `BiFSMN`.
+    """
+    keras.utils.set_random_seed(seed)
+    return BiFSMN(len(data.labels), labels=list(data.labels), variant=variant, **kwargs)
+
+
+def train_teacher(
+    data, model=None, recipe="default", epochs=None, seed=0, variant="base", **kwargs
+):
+    """Trains a float teacher.
+
+    Args:
+        data: `bifsmn_tf.data.SpeechCommands`.
+        model: Network to train; None makes one with `make_teacher`.
+        recipe: "default", "paper" or a `Recipe`.
+        epochs: Number of epochs; None takes the recipe's.
+        seed: Of weights, dropout, order of clips and augmentation.
+        variant: Of the network that is made.
+        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
+
+    Returns:
+        A `Training`.
+    """
+    recipe = get(recipe, "teacher")
+    if model is None:
+        model = make_teacher(data, variant, seed)
+
+    def compile_model(optimizer, jit_compile):
+        model.compile(
+            optimizer,
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            jit_compile=jit_compile,
+        )
+
+    return run(
+        "teacher", model, model, compile_model, "val_accuracy", data, recipe, epochs, seed, **kwargs
+    )
+
+
+def train_student(
+    data,
+    teacher=None,
+    model=None,
+    recipe="default",
+    epochs=None,
+    seed=0,
+    distillation="hed",
+    soft_targets=True,
+    gamma=0.01,
+    initialize=True,
+    variant="base",
+    **kwargs,
+):
+    """Trains a thinnable binarized student with a frozen teacher.
+
+    Args:
+        data: `bifsmn_tf.data.SpeechCommands`.
+        teacher: Trained float network; None is possible without distillation, soft targets and
+            initialization.
+        model: Network to train; None makes one with `make_student`.
+        recipe: "default", "paper" or a `Recipe`.
+        epochs: Number of epochs; None takes the recipe's.
+        seed: Of weights, order of clips and augmentation.
+        distillation: "hed", "attention", "none", or an object of `bifsmn_tf.distillation`.
+        soft_targets: Also distill logits; True, False, or a `SoftTargets`.
+        gamma: Weight of `distillation`.
+        initialize: Whether the student starts from the teacher's weights.
+        variant: Of the network that is made.
+        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
+
+    Returns:
+        A `Training`.
+
+    Raises:
+        ValueError: If a teacher is needed and missing, or does not fit.
+    """
+    recipe = get(recipe, "student")
+    if isinstance(distillation, str):
+        if distillation not in DISTILLATIONS:
+            raise ValueError(
+                f"`distillation` should be one of {', '.join(DISTILLATIONS)}. "
+                f"Received: distillation={distillation!r}"
+            )
+        distillation = DISTILLATIONS[distillation]()
+    if soft_targets is True:
+        soft_targets = distillations.SoftTargets()
+    if model is None:
+        model = make_student(data, variant, seed)
+    if teacher is not None:
+        _check_labels(teacher, model)
+    if initialize:
+        if teacher is None:
+            raise ValueError("`initialize=True` needs a teacher. Received: teacher=None")
+        initialize_student(model, teacher)
+    distiller = ThinnableDistiller(
+        model,
+        # Nothing is asked of a teacher that only served as the starting point.
+        teacher if distillation is not None or soft_targets else None,
+        distillation=distillation,
+        gamma=gamma,
+        logits=soft_targets or None,
+    )
+
+    def compile_model(optimizer, jit_compile):
+        distiller.compile(optimizer, jit_compile=jit_compile)
+
+    monitor = f"val_accuracy_{model.switches[0]}"
+    return run(
+        "student", distiller, model, compile_model, monitor, data, recipe, epochs, seed, **kwargs
+    )
+
+
+def _check_labels(teacher, student):
+    theirs, ours = getattr(teacher, "labels", None), student.labels
+    if theirs is not None and ours is not None and list(theirs) != list(ours):
+        raise ValueError(
+            "Teacher and student should know the same labels in the same order. Received: "
+            f"{list(theirs)} (teacher) and {list(ours)} (student)"
+        )
+
+
+def run(
+    name,
+    model,
+    network,
+    compile_model,
+    monitor,
+    data,
+    recipe,
+    epochs=None,
+    seed=0,
+    folder=None,
+    jit_compile=True,
+    verbose=True,
+    callbacks=(),
+    settings=None,
+    minutes=None,
+):
+    """Trains, and goes on where an earlier call with the same `folder` was interrupted.
+
+    With a folder, writes there `<name>.keras` (best epoch so far), `<name>_last.keras`,
+    `<name>_history.csv`, `logs/<name>/` for TensorBoard and `state/<name>.npz`. An interrupted
+    training that is taken up again ends with the same weights as one that was not.
+
+    Args:
+        name: Name of the files.
+        model: What is fitted: the network, or a distiller around it.
+        network: What is saved.
+        compile_model: Called with `(optimizer, jit_compile)`; compiles `model`.
+        monitor: Metric that chooses the best epoch.
+        data: `bifsmn_tf.data.SpeechCommands`.
+        recipe: `Recipe`.
+        epochs: Number of epochs of the whole training; None takes the recipe's.
+        seed: Of order and augmentation.
+        folder: Output folder; None writes nothing and cannot resume.
+        jit_compile: Whether to compile with XLA, about three times faster on a CPU.
+        verbose: Whether to print a line per epoch.
+        callbacks: Further Keras callbacks, called first.
+        settings: JSON-serializable dictionary of what else describes the training; an earlier
+            state in `folder` is only continued if it is the same.
+        minutes: Train for this long instead of a number of epochs, and keep the last weights
+            instead of the best; only without `folder`.
+
+    Returns:
+        A `Training`.
+
+    Raises:
+        ValueError: If `folder` holds a training with other settings.
+        TrainingDiverged: If the loss becomes infinite or NaN.
+    """
+    if minutes is not None:
+        if folder is not None:
+            raise ValueError(
+                "A training by the clock cannot be resumed: leave `folder` out. "
+                f"Received: minutes={minutes!r}, folder={folder!r}"
+            )
+        return _run_by_clock(
+            name, model, network, compile_model, monitor, data, recipe, minutes, seed,
+            jit_compile, verbose, callbacks,
+        )  # fmt: skip
+    epochs = recipe.epochs if epochs is None else epochs
+    if epochs < 1:
+        raise ValueError(f"`epochs` should be at least 1. Received: epochs={epochs!r}")
+    settings = {
+        **dataclasses.asdict(recipe), "epochs": epochs, "seed": seed,
+        "labels": list(data.labels), **(settings or {}),
+    }  # fmt: skip
+    state = _State(settings) if folder is None else TrainingState(
+        Path(folder) / "state" / f"{name}.npz", settings
+    )
+    checkpoints = Checkpointing(network, state, folder, name, monitor)
+    resumed_at = state.epoch
+    if not state.finished:
+        train, steps = training_batches(data, recipe.batch_size, seed, first_epoch=state.epoch)
+        compile_model(recipe.make_optimizer(epochs, steps), jit_compile)
+        model.optimizer.build(network.trainable_variables)
+        if state.epoch:
+            state.restore(network, model.optimizer)
+        watchers = [*callbacks, checkpoints]
+        if folder is not None:
+            watchers.append(EventLog(Path(folder) / "logs" / name))
+        if verbose:
+            best = max(state.history, key=lambda row: row[monitor], default=None)
+            best = (best[monitor], best["epoch"]) if best else (-1.0, 0)
+            watchers.append(EpochLine(name, best))
+        if state.epoch < epochs:
+            model.fit(
+                train,
+                validation_data=validation_batches(data),
+                initial_epoch=state.epoch,
+                epochs=epochs,
+                callbacks=watchers,
+                verbose=0,
+                shuffle=False,  # the dataset shuffles
+            )
+        if folder is not None and state.epoch == epochs:
+            state.save(network, model.optimizer, finished=True)
+    checkpoints.restore_best()
+    return Training(network, state.history, monitor, resumed_at)
+
+
+def _run_by_clock(
+    name, model, network, compile_model, monitor, data, recipe, minutes, seed, jit_compile,
+    verbose, callbacks,
+):  # fmt: skip
+    train, steps = training_batches(data, recipe.batch_size, seed)
+    # The clock sets the rate before every step.
+    recipe = dataclasses.replace(recipe, schedule=False)
+    compile_model(recipe.make_optimizer(1, steps), jit_compile)
+    model.optimizer.build(network.trainable_variables)
+    checkpoints = Checkpointing(network, _State(None), None, name, monitor)
+    watchers = [Clock(minutes, recipe.learning_rate), *callbacks, checkpoints]
+    if verbose:
+        watchers.append(EpochLine(name, seconds=60 * minutes))
+    model.fit(
+        train.repeat(),
+        steps_per_epoch=min(steps, _LONGEST_EPOCH),
+        validation_data=validation_batches(data, most=_CLOCK_VALIDATION),
+        epochs=1_000_000,
+        callbacks=watchers,
+        verbose=0,
+        shuffle=False,
+    )
+    return Training(network, checkpoints.state.history, monitor)
+
+
+class _State:
+    """A `TrainingState` that is not written."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.history = []
+        self.epoch = 0
+        self.finished = False

@@ -1,0 +1,249 @@
+"""Recipes: optimizers and schedules in closed form, training, interruption and resumption."""
+
+import csv
+import pathlib
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "tools"))
+
+from tones import make_tones
+
+from bifsmn_tf import recipes
+from bifsmn_tf.batches import even_batch_size, training_batches
+from bifsmn_tf.checkpoints import TrainingDiverged
+from bifsmn_tf.clock import Clock
+from bifsmn_tf.data import SpeechCommands
+from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
+
+SMALL = {"variant": "S", "num_blocks": 2}
+RECIPE = recipes.Recipe("adam", 5e-3, epochs=3, batch_size=16, warmup_epochs=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return SpeechCommands(make_tones(tmp_path_factory.mktemp("tones")), ["yes", "no"])
+
+
+def _train_teacher(data, folder, **kwargs):
+    model = recipes.make_teacher(data, **SMALL)
+    return recipes.train_teacher(
+        data, model, RECIPE, folder=folder, jit_compile=False, verbose=False, **kwargs
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """A teacher trained without interruption, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    return _train_teacher(data, folder), folder
+
+
+class _Interrupt(keras.callbacks.Callback):
+    """Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.at = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (self.at, 1):
+            raise KeyboardInterrupt
+
+
+def test_cosine_schedule_closed_form():
+    schedule = CosineSchedule(2.0, total_steps=100)
+    for step, expected in ((0, 2.0), (25, 1 + np.cos(np.pi / 4)), (50, 1.0), (100, 0.0), (120, 0)):
+        assert float(schedule(step)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_cosine_schedule_per_epoch_is_constant_within_an_epoch():
+    schedule = CosineSchedule(1.0, total_steps=40, steps_per_epoch=10)
+    assert float(schedule(10)) == float(schedule(19))
+    assert float(schedule(20)) == pytest.approx(0.5)
+
+
+def test_cosine_schedule_warms_up():
+    schedule = CosineSchedule(1.0, total_steps=110, warmup_steps=10)
+    assert [float(schedule(s)) for s in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert float(schedule(60)) == pytest.approx(0.5)
+    again = CosineSchedule.from_config(schedule.get_config())
+    assert float(again(33)) == float(schedule(33))
+
+
+@pytest.mark.parametrize("bad", [{"learning_rate": 0}, {"total_steps": 0}, {"warmup_steps": 11}])
+def test_cosine_schedule_rejects(bad):
+    with pytest.raises(ValueError, match="Received"):
+        CosineSchedule(**{"learning_rate": 1.0, "total_steps": 10, **bad})
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_coupled_decay_by_hand(nesterov):
+    rate, momentum, decay = 0.1, 0.9, 0.5
+    optimizer = SGDWithCoupledDecay(rate, momentum, nesterov, coupled_decay=decay)
+    variable = keras.Variable(2.0)
+    optimizer.build([variable])
+    w, v = 2.0, 0.0
+    for gradient in (1.0, -0.5, 0.25):
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        g = gradient + decay * w
+        v = momentum * v - rate * g
+        w = w + (momentum * v - rate * g if nesterov else v)
+        assert float(variable) == pytest.approx(w, rel=1e-6)
+
+
+def test_paper_recipe():
+    student, teacher = (recipes.get("paper", name) for name in ("student", "teacher"))
+    assert (student.learning_rate, student.epochs, student.batch_size) == (5e-3, 300, 96)
+    optimizer = teacher.make_optimizer(10, 7)
+    assert optimizer.nesterov and optimizer.momentum == 0.9 and optimizer.coupled_decay == 1e-2
+    with pytest.raises(ValueError, match="default, paper"):
+        recipes.get("best", "student")
+
+
+@pytest.mark.parametrize(
+    "count, size", [(1383, 461), (100, 100), (4445, 635), (1024, 256), (2027, 2027), (4001, 256)]
+)
+def test_even_batch_size(count, size):
+    assert even_batch_size(count) == size
+
+
+def test_training_batches_can_start_at_any_epoch(data):
+    dataset, steps = training_batches(data, 16, seed=3)
+    assert steps == len(list(dataset))
+    second = next(iter(dataset))
+    late, _ = training_batches(data, 16, seed=3, first_epoch=1)
+    for a, b in zip(second, next(iter(late))):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_training_writes_everything(trained):
+    training, folder = trained
+    names = {p.name for p in folder.iterdir()}
+    assert names == {"teacher.keras", "teacher_last.keras", "teacher_history.csv", "logs", "state"}
+    rows = list(csv.DictReader(open(folder / "teacher_history.csv", encoding="utf-8")))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[1]["val_accuracy"]) == training.history[1]["val_accuracy"]
+    best = keras.saving.load_model(folder / "teacher.keras")
+    assert best.labels == ["_silence_", "_unknown_", "yes", "no"]
+    for a, b in zip(best.get_weights(), training.model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert list((folder / "logs" / "teacher" / "validation").glob("events*"))
+    assert training.best["val_accuracy"] == max(r["val_accuracy"] for r in training.history)
+
+
+def test_interrupted_training_ends_like_an_uninterrupted_one(data, trained, tmp_path):
+    whole, folder = trained
+    with pytest.raises(KeyboardInterrupt):
+        _train_teacher(data, tmp_path, callbacks=[_Interrupt(2)])
+    resumed = _train_teacher(data, tmp_path)
+    assert resumed.resumed_at == 2
+    assert [r["epoch"] for r in resumed.history] == [1, 2, 3]
+    for a, b in zip(whole.history, resumed.history):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        assert a["val_accuracy"] == b["val_accuracy"]
+    last = [keras.saving.load_model(f / "teacher_last.keras") for f in (folder, tmp_path)]
+    for a, b in zip(last[0].get_weights(), last[1].get_weights()):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_finished_training_is_not_repeated(data, trained):
+    whole, folder = trained
+    before = (folder / "teacher.keras").stat().st_mtime_ns
+    again = _train_teacher(data, folder, callbacks=[_Interrupt(0)])
+    assert again.history == whole.history
+    assert (folder / "teacher.keras").stat().st_mtime_ns == before
+
+
+def test_other_settings_are_refused(data, trained):
+    _, folder = trained
+    with pytest.raises(ValueError, match="seed: 0 then, 5 now"):
+        _train_teacher(data, folder, seed=5)
+
+
+def test_damaged_state_is_reported(data, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "teacher.npz").write_bytes(b"no archive")
+    with pytest.raises(ValueError, match="no readable training state"):
+        _train_teacher(data, tmp_path)
+
+
+def test_student_learns_from_teacher_and_resumes(data, trained, tmp_path):
+    teacher = trained[0].model
+
+    def train(folder, **kwargs):
+        model = recipes.make_student(data, switches=(1.0, 0.5), **SMALL)
+        return recipes.train_student(
+            data, teacher, model, RECIPE, epochs=2, folder=folder, jit_compile=False,
+            verbose=False, **kwargs,
+        )  # fmt: skip
+
+    whole = train(tmp_path / "whole")
+    assert whole.monitor == "val_accuracy_1.0"
+    assert {"val_accuracy_0.5", "distillation_1.0"} <= set(whole.history[0])
+    assert whole.history[1]["loss"] < whole.history[0]["loss"]
+    assert not teacher.trainable_variables
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", callbacks=[_Interrupt(1)])
+    resumed = train(tmp_path / "parts")
+    assert resumed.resumed_at == 1
+    assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-4)
+
+
+def test_student_needs_a_teacher_only_where_asked(data):
+    with pytest.raises(ValueError, match="initialize=True"):
+        recipes.train_student(data, None, distillation="none", soft_targets=False)
+    with pytest.raises(ValueError, match="hed, attention, none"):
+        recipes.train_student(data, None, distillation="hedge")
+
+
+def test_student_refuses_a_teacher_of_other_labels(data, trained):
+    other = recipes.make_teacher(data, **SMALL)
+    other.labels = other.labels[::-1]
+    with pytest.raises(ValueError, match="same labels"):
+        recipes.train_student(data, other, recipes.make_student(data, **SMALL, switches=(1.0,)))
+
+
+def test_divergence_is_an_error(data, tmp_path):
+    recipe = recipes.Recipe("sgd", 1e30, epochs=2, batch_size=16)
+    model = recipes.make_teacher(data, **SMALL)
+    with pytest.raises(TrainingDiverged, match="smaller learning rate"):
+        recipes.train_teacher(
+            data, model, recipe, folder=tmp_path, jit_compile=False, verbose=False
+        )
+    assert not (tmp_path / "teacher.keras").exists()
+
+
+def test_training_by_the_clock_ends_in_time(data):
+    model = recipes.make_teacher(data, **SMALL)
+    training = recipes.train_teacher(
+        data, model, RECIPE, minutes=0.05, jit_compile=False, verbose=False
+    )
+    assert training.history[-1]["learning_rate"] < 0.1 * RECIPE.learning_rate
+    with pytest.raises(ValueError, match="cannot be resumed"):
+        recipes.train_teacher(data, model, RECIPE, minutes=1, folder="nowhere")
+
+
+def test_clock_follows_the_time():
+    class Model:
+        stop_training = False
+        optimizer = type("Optimizer", (), {"learning_rate": 0.0})()
+
+    now = [0.0]
+    clock = Clock(1.0, learning_rate=2.0, warmup_steps=0, now=lambda: now[0])
+    clock.set_model(Model())
+    clock.on_train_begin()
+    for seconds, rate in ((15, 1 + np.cos(np.pi / 4)), (30, 1.0), (45, 1 - np.cos(np.pi / 4))):
+        now[0] = seconds
+        clock.on_train_batch_end(0)
+        assert clock.model.optimizer.learning_rate == pytest.approx(rate)
+        assert not clock.model.stop_training
+    now[0] = 60.5
+    clock.on_train_batch_end(0)
+    assert clock.model.stop_training

@@ -1,0 +1,215 @@
+"""The tools from outside: files, exit codes, messages."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def run_folder(tones, tools_dir, tmp_path_factory):
+    """What one training from the command line wrote."""
+    out = tmp_path_factory.mktemp("run")
+    command = [
+        sys.executable, str(tools_dir / "train.py"), str(tones), str(out), "--task", "yes,no",
+        "--variant", "S", "--thin", "1.0,0.25", "--teacher-epochs", "2", "--epochs", "1",
+        "--batch-size", "32", "--no-jit", "--json", str(out / "figures.json"),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return out, done.stdout
+
+
+def test_train_writes_models_curves_and_record(run_folder):
+    out, text = run_folder
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "teacher.keras", "teacher_last.keras", "teacher_history.csv", "teacher_curves.png",
+        "student.keras", "student_last.keras", "student_history.csv", "student_curves.png",
+        "run.json", "figures.json", "logs", "state",
+    }  # fmt: skip
+    assert (out / "student_curves.png").read_bytes().startswith(b"\x89PNG")
+    record = json.loads((out / "run.json").read_text())
+    assert record == json.loads((out / "figures.json").read_text())
+    assert record["finished"] and record["labels"] == ["_silence_", "_unknown_", "yes", "no"]
+    assert record["teacher"]["epochs"] == 2
+    assert set(record["student"]["validation_accuracy"]) == {"1.0", "0.25"}
+    assert "keras" in record["versions"] and record["arguments"]["epochs"] == 1
+    lines = [line for line in text.splitlines() if line.startswith(("teacher ", "student "))]
+    assert len(lines) == 3 and "1/2" in lines[0] and "0.25:" in lines[2]
+
+
+def test_train_again_is_a_quick_no_op(run_folder, tones, tool, capsys):
+    out, _ = run_folder
+    before = (out / "student.keras").stat().st_mtime_ns
+    arguments = (
+        tones, out, "--task", "yes,no", "--variant", "S", "--thin", "1.0,0.25",
+        "--teacher-epochs", "2", "--batch-size", "32", "--no-jit",
+    )  # fmt: skip
+    assert tool("train", *arguments, "--epochs", "1") == 0
+    assert (out / "student.keras").stat().st_mtime_ns == before
+    assert tool("train", *arguments, "--epochs", "2") == 1
+    assert "epochs: 1 then, 2 now" in capsys.readouterr().err
+
+
+def test_evaluate_keras(run_folder, tones, tool, tmp_path, capsys):
+    out, _ = run_folder
+    code = tool(
+        "evaluate", out / "student.keras", tones, "--out", tmp_path / "o", "--json",
+        tmp_path / "e.json",
+    )  # fmt: skip
+    assert code == 0
+    result = json.loads((tmp_path / "e.json").read_text())
+    assert set(result["switches"]) == {"1.0", "0.25"}
+    assert result["switches"]["1.0"]["n"] == 10  # 8 keywords, and 10 % unknown and silence each
+    assert sum(map(sum, result["switches"]["1.0"]["confusion"])) == 10
+    names = {path.name for path in (tmp_path / "o").iterdir()}
+    assert names == {f"confusion_{s}.{e}" for s in (1.0, 0.25) for e in ("png", "csv")}
+    text = capsys.readouterr().out
+    assert "95 % interval" in text and "always the most frequent class: 40.00 %" in text
+
+
+def test_convert_and_evaluate_tflite(run_folder, tones, tool, tmp_path, capsys):
+    pytest.importorskip("ai_edge_litert")
+    from bifsmn_tf.runtime import ops_library
+
+    try:
+        ops_library()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    out, _ = run_folder
+    file = tmp_path / "kws.tflite"
+    arguments = ("convert", out / "student.keras", file, "--thin", "1.0")
+    assert tool(*arguments, "--data", tones, "--json", tmp_path / "c.json") == 0
+    report = json.loads((tmp_path / "c.json").read_text())
+    assert report["total_bytes"] == file.stat().st_size
+    assert report["parity"]["1.0"]["top1_agreement"] == 1.0
+    assert tool(*arguments) == 1
+    assert "--force" in capsys.readouterr().err
+    assert tool(*arguments, "--force", "--input", "audio") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.json", "kws.tflite"]
+
+    for name in (file, out / "student.keras"):
+        json_file = tmp_path / "e.json"
+        assert tool("evaluate", name, tones, "--thin", "1.0", "--json", json_file) == 0
+        figures = json.loads(json_file.read_text())["switches"]["1.0"]
+        if name == file:
+            converted = figures
+    assert converted["confusion"] == figures["confusion"]
+    assert tool("evaluate", file, tones, "--thin", "0.25") == 1
+    assert "switches" in capsys.readouterr().err
+
+
+def test_unconvertible_model_leaves_nothing(tool, tmp_path, capsys):
+    from bifsmn_tf.models import BiFSMN
+
+    model = BiFSMN(3, variant="S", num_blocks=2, switches=(1.0,), weight_scale="official")
+    model.save(tmp_path / "m.keras")
+    assert tool("convert", tmp_path / "m.keras", tmp_path / "m.tflite") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]
+
+
+def test_evaluate_refuses_other_labels(run_folder, tones, tool, capsys):
+    out, _ = run_folder
+    assert tool("evaluate", out / "student.keras", tones, "--task", "yes,bed") == 1
+    assert "bed only in the data; no only in the model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train",),
+        ("train", "data", "out", "--task", "11"),
+        ("train", "data", "out", "--task", "yes,,no"),
+        ("train", "data", "out", "--epochs", "-1"),
+        ("train", "data", "out", "--thin", "1.0,two"),
+        ("train", "data", "out", "--distillation", "hope"),
+        ("train", "data", "out", "--epochs", "0", "--teacher", "t.keras"),
+        ("evaluate", "model.h5", "data"),
+        ("convert", "a.keras", "b.txt"),
+        ("demo", "--minutes", "0"),
+    ],
+)
+def test_wrong_usage_exits_with_2(tool, arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        tool(*arguments)
+    assert error.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("train", "missing", "out"), "No such folder: missing"),
+        (("demo", "--data", "missing", "--out", "o"), "No such folder: missing"),
+        (("evaluate", "missing.keras", "."), "No such model: missing.keras"),
+        (("convert", "missing.keras", "out.tflite"), "No such model: missing.keras"),
+        (("train", "empty", "out", "--task", "10"), "empty"),
+        (("train", "tones", "out", "--task", "yes,up"), "No recordings of up"),
+    ],
+)
+def test_failures_exit_with_1_and_one_line(
+    tool, tones, tmp_path, monkeypatch, arguments, message, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "tones").symlink_to(tones)
+    assert tool(*arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("error: ") and len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_model_inside(tool, tones, tmp_path, capsys):
+    (tmp_path / "m.keras").write_text("no archive")
+    assert tool("evaluate", tmp_path / "m.keras", tones) == 1
+    assert ".keras file" in capsys.readouterr().err
+    (tmp_path / "m.tflite").write_bytes(b"TFL")
+    assert tool("evaluate", tmp_path / "m.tflite", tones) == 1
+    assert ".tflite" in capsys.readouterr().err
+
+
+def test_teacher_from_a_file_must_fit(run_folder, tones, tool, tmp_path, capsys):
+    out, _ = run_folder
+    code = tool(
+        "train", tones, tmp_path, "--task", "yes,bed", "--variant", "S", "--teacher",
+        out / "teacher.keras", "--epochs", "1",
+    )  # fmt: skip
+    assert code == 1
+    assert "same labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "convert", "demo"])
+def test_help(tool, name, capsys):
+    with pytest.raises(SystemExit) as error:
+        tool(name, "--help")
+    assert error.value.code == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_history_has_a_row_per_epoch(run_folder):
+    out, _ = run_folder
+    rows = list(csv.DictReader(open(out / "teacher_history.csv", encoding="utf-8")))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+
+
+@pytest.mark.slow
+def test_demo_end_to_end(tones, tool, tmp_path, capsys):
+    pytest.importorskip("ai_edge_litert")
+    out = tmp_path / "demo"
+    code = tool("demo", "--data", tones, "--task", "yes,no", "--out", out, "--minutes", "0.5")
+    text = capsys.readouterr().out
+    assert code == 0
+    record = json.loads((out / "demo.json").read_text())
+    assert [row["name"] for row in record["rows"]] == [
+        "float D-FSMN", "BiFSMN 1.0", "BiFSMN 0.5", "BiFSMN 0.25",
+    ]  # fmt: skip
+    assert record["rows"][0]["faster"] == 1.0
+    assert record["rows"][1]["bytes"] == (out / "bifsmn.tflite").stat().st_size
+    assert {row["n"] for row in record["rows"]} == {20}
+    assert text.count("heard: ") == 6 and "Next:" in text
+    assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")

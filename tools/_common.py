@@ -1,0 +1,241 @@
+"""What the tools share: argument types, exit codes, quiet start-up, JSON output."""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+OK, FAILURE, USAGE = 0, 1, 2
+
+# The tools also run from a checkout that is not installed.
+_REPOSITORY = str(Path(__file__).resolve().parent.parent)
+if _REPOSITORY not in sys.path:
+    sys.path.insert(0, _REPOSITORY)
+
+
+def run(main, arguments=None):
+    """Runs a tool and turns what went wrong into one line and an exit code.
+
+    Args:
+        main: Function of the parsed arguments' list; returns None or an exit code.
+        arguments: List of strings; None takes the program's.
+
+    Returns:
+        0 for success, 1 for a failure; wrong usage leaves through argparse with 2.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        return main(arguments) or OK
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        # The reader of our output went away; a second attempt at exit would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError:
+        print("error: out of memory", file=sys.stderr)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        print(f"error: {describe(error)}", file=sys.stderr)
+    return FAILURE
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Holds back what native libraries print at import; shows it if the import fails."""
+    try:
+        stderr = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # replaced by an object without a file
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(stderr)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), stderr)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, stderr)
+            os.close(kept)
+
+
+def import_tensorflow():
+    """Imports TensorFlow without the notes it prints on every start."""
+    with quiet_stderr():
+        import tensorflow as tf
+
+        tf.constant(0)
+
+
+def describe(error):
+    """An error as one line."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def positive_int(text):
+    """Argument type: an integer above zero."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer. Received: {text}")
+    return value
+
+
+def natural_int(text):
+    """Argument type: an integer, zero or above."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected zero or a positive integer. Received: {text}")
+    return value
+
+
+def positive_float(text):
+    """Argument type: a number above zero."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a positive number. Received: {text}")
+    return value
+
+
+def task(text):
+    """Argument type: 10, 12, 20, 35 or words separated by commas."""
+    if text.isdigit():
+        if int(text) not in (10, 12, 20, 35):
+            raise argparse.ArgumentTypeError(
+                f"expected 10, 12, 20, 35 or words separated by commas. Received: {text}"
+            )
+        return int(text)
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise argparse.ArgumentTypeError(f"expected words separated by commas. Received: {text}")
+    return words
+
+
+def switches(text):
+    """Argument type: fractions separated by commas."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or len(set(values)) != len(values) or not all(0 < v <= 1 for v in values):
+        raise argparse.ArgumentTypeError(
+            f"expected different fractions such as 1.0,0.5,0.25. Received: {text}"
+        )
+    return tuple(sorted(values, reverse=True))
+
+
+def switches_or_all(text):
+    """Argument type: "all" (None) or fractions separated by commas."""
+    return None if text == "all" else switches(text)
+
+
+def percentage_or_all(text):
+    """Argument type: a percentage or "all"."""
+    if text == "all":
+        return text
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a percentage or all. Received: {text}")
+    return value
+
+
+def check_folder(path):
+    """Raises unless `path` is a folder: before anything slow is done."""
+    if not Path(path).is_dir():
+        raise FileNotFoundError(f"No such folder: {path}")
+
+
+def write_json(value, path):
+    """Writes JSON, completely or not at all.
+
+    Args:
+        value: JSON-serializable value.
+        path: File to write; its folder is made if missing.
+    """
+    from bifsmn_tf.files import replacing
+
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def versions():
+    """Versions of what the figures depend on."""
+    import keras
+    import numpy
+    import tensorflow
+
+    import bifsmn_tf
+
+    return {
+        "bifsmn_tf": bifsmn_tf.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tensorflow.__version__,
+        "keras": keras.__version__,
+        "numpy": numpy.__version__,
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+    }
+
+
+def read_model(path):
+    """Loads a network saved as `.keras`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The Keras model.
+
+    Raises:
+        FileNotFoundError: If it is missing.
+        ValueError: If it holds no network of this package.
+    """
+    import zipfile
+
+    import keras
+
+    from bifsmn_tf.models.skeleton import DFSMNSkeleton
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No such model: {path}")
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise ValueError(f"A model should be a .keras file. Received: {path}")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (TypeError, ValueError, KeyError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a Keras model: {error}") from error
+    model = getattr(model, "student", model)  # what a saved distiller is about
+    if not isinstance(model, DFSMNSkeleton):
+        raise ValueError(
+            f"{path} should hold a network of bifsmn_tf. Received: {type(model).__name__}"
+        )
+    return model
+
+
+def open_tflite(path_or_bytes):
+    """Opens a converted model for one thread, without the interpreter's announcements.
+
+    Args:
+        path_or_bytes: `.tflite`.
+
+    Returns:
+        A `bifsmn_tf.runtime.TFLiteModel` that has run every switch once.
+    """
+    import numpy as np
+
+    from bifsmn_tf.runtime import TFLiteModel
+
+    with quiet_stderr():
+        model = TFLiteModel(path_or_bytes)
+        for switch in model.switches:
+            model.scores(np.zeros(model.input_shape, np.float32), thin=switch)
+    return model

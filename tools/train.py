@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+"""Trains a float teacher and then a BiFSMN on a folder of recordings."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import _common
+
+_EPILOG = """\
+OUT_DIR receives teacher.keras and student.keras (the best epoch by validation accuracy),
+*_last.keras, *_history.csv, *_curves.png, run.json, logs/ (tensorboard --logdir) and state/.
+Interrupted at any moment, the same command goes on where it stopped and ends with the same
+weights. --epochs 0 trains the teacher only.
+"""
+
+
+def parser():
+    """The command line."""
+    result = argparse.ArgumentParser(
+        prog="train.py", description=__doc__, epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    result.add_argument("data", metavar="DATA", help="folder laid out like Speech Commands")
+    result.add_argument("out", metavar="OUT_DIR", type=Path, help="folder to write to")
+
+    group = result.add_argument_group("task")
+    group.add_argument(
+        "--task", type=_common.task, default=12, help="10, 12, 20, 35 or word,word,... (default 12)"
+    )
+    group.add_argument(
+        "--protocol", choices=("warden", "paper"), default="warden",
+        help="what becomes of other words and silence (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--unknown", type=_common.percentage_or_all, metavar="PERCENT",
+        help="unknown clips in the training subset, in percent of the keywords, or all",
+    )  # fmt: skip
+    group.add_argument("--cache", metavar="DIR", help="keep decoded clips there for later runs")
+
+    group = result.add_argument_group("networks")
+    group.add_argument("--variant", choices=("base", "S"), default="base", help="size")
+    group.add_argument(
+        "--thin", type=_common.switches, default=(1.0, 0.5, 0.25), metavar="1.0,0.5,0.25",
+        help="switches of the student",
+    )  # fmt: skip
+    group.add_argument(
+        "--switch-all-bn", action="store_true",
+        help="statistics per switch in every batch normalization of a block",
+    )  # fmt: skip
+    group.add_argument(
+        "--teacher", type=Path, metavar="FILE.keras",
+        help="use this teacher instead of training one",
+    )  # fmt: skip
+
+    group = result.add_argument_group("training")
+    group.add_argument("--recipe", choices=("default", "paper"), default="default")
+    group.add_argument("--teacher-epochs", type=_common.positive_int, metavar="N")
+    group.add_argument("--epochs", type=_common.natural_int, metavar="N", help="of the student")
+    group.add_argument("--batch-size", type=_common.positive_int, metavar="N", help="default 96")
+    group.add_argument(
+        "--learning-rate", type=_common.positive_float, metavar="RATE", help="of the student"
+    )
+    group.add_argument(
+        "--teacher-learning-rate", type=_common.positive_float, metavar="RATE"
+    )
+    group.add_argument(
+        "--distillation", choices=("hed", "attention", "none"), default="hed",
+        help="of hidden states (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--gamma", type=_common.positive_float, default=0.01,
+        help="weight of that term (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--soft-targets", action=argparse.BooleanOptionalAction, default=True,
+        help="also distill the teacher's class probabilities",
+    )  # fmt: skip
+    group.add_argument(
+        "--initialize", action=argparse.BooleanOptionalAction, default=True,
+        help="start the student from the teacher's weights",
+    )  # fmt: skip
+    group.add_argument("--seed", type=_common.natural_int, default=0)
+    group.add_argument(
+        "--jit", action=argparse.BooleanOptionalAction, default=True, help="compile with XLA"
+    )
+    group.add_argument(
+        "--restart", action="store_true", help="forget what OUT_DIR holds of an earlier run"
+    )
+    result.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    return result
+
+
+def main(argv=None):
+    """Runs the tool."""
+    arguments = parser().parse_args(argv)
+    try:
+        _train(arguments)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command goes on after the last finished epoch",
+              file=sys.stderr)  # fmt: skip
+        return _common.FAILURE
+    return _common.OK
+
+
+def _train(arguments):
+    needs_teacher = (
+        arguments.distillation != "none" or arguments.soft_targets or arguments.initialize
+    )
+    if arguments.epochs == 0 and arguments.teacher is not None:
+        parser().error("--epochs 0 with --teacher leaves nothing to train")
+
+    _common.check_folder(arguments.data)
+    if arguments.out.exists() and not arguments.out.is_dir():
+        parser().error(f"OUT_DIR should be a folder. Received: {arguments.out}")
+
+    import dataclasses
+
+    _common.import_tensorflow()
+    from bifsmn_tf import plots, recipes
+    from bifsmn_tf.data import SpeechCommands
+
+    out = arguments.out
+    teacher = None
+    if arguments.teacher is not None:
+        teacher = _common.read_model(arguments.teacher)
+    data = SpeechCommands(
+        arguments.data,
+        arguments.task,
+        arguments.protocol,
+        unknown_percentage=None if arguments.unknown is None else {"training": arguments.unknown},
+        cache_dir=arguments.cache,
+    )
+    if data.num_classes < 2:
+        raise ValueError(
+            f"A classifier needs two classes at least. Received: only {data.labels[0]}"
+        )
+    print(_describe(data))
+    out.mkdir(parents=True, exist_ok=True)
+    if arguments.restart:
+        _forget(out)
+
+    settings = {
+        "task": arguments.task, "protocol": arguments.protocol, "unknown": arguments.unknown,
+        "clips": len(data.examples("training")), "variant": arguments.variant,
+    }  # fmt: skip
+    common = {
+        "folder": out, "seed": arguments.seed, "variant": arguments.variant,
+        "jit_compile": arguments.jit,
+    }  # fmt: skip
+
+    def recipe(network, rate):
+        changes = {"batch_size": arguments.batch_size, "learning_rate": rate}
+        return dataclasses.replace(
+            recipes.get(arguments.recipe, network),
+            **{name: value for name, value in changes.items() if value is not None},
+        )
+
+    record = {
+        "arguments": {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in vars(arguments).items()
+        },
+        "seed": arguments.seed,
+        "labels": list(data.labels),
+        "versions": _common.versions(),
+        "validation_baselines": data.baselines("validation"),
+        "finished": False,
+    }
+    _common.write_json(record, out / "run.json")
+
+    if teacher is None and (needs_teacher or arguments.epochs == 0):
+        training = recipes.train_teacher(
+            data,
+            recipe=recipe("teacher", arguments.teacher_learning_rate),
+            epochs=arguments.teacher_epochs,
+            settings=settings,
+            **common,
+        )
+        teacher = training.model
+        record["teacher"] = _finish("teacher", training, out, plots)
+        _common.write_json(record, out / "run.json")
+    if arguments.epochs != 0:
+        model = recipes.make_student(
+            data,
+            arguments.variant,
+            arguments.seed,
+            switches=arguments.thin,
+            switch_all_bn=arguments.switch_all_bn,
+        )
+        training = recipes.train_student(
+            data,
+            teacher if needs_teacher else None,
+            model,
+            recipe=recipe("student", arguments.learning_rate),
+            epochs=arguments.epochs,
+            distillation=arguments.distillation,
+            soft_targets=arguments.soft_targets,
+            gamma=arguments.gamma,
+            initialize=arguments.initialize,
+            settings={
+                **settings,
+                "switches": arguments.thin,
+                "switch_all_bn": arguments.switch_all_bn,
+                "distillation": arguments.distillation,
+                "gamma": arguments.gamma,
+                "soft_targets": arguments.soft_targets,
+                "initialize": arguments.initialize,
+            },
+            **common,
+        )
+        record["student"] = _finish("student", training, out, plots)
+    record["finished"] = True
+    _common.write_json(record, out / "run.json")
+    if arguments.json is not None:
+        _common.write_json(record, arguments.json)
+
+
+def _describe(data):
+    counts = {s: sum(data.class_counts(s).values()) for s in ("training", "validation")}
+    baselines = data.baselines("validation")
+    return (
+        f"{data.num_classes} classes: {' '.join(data.labels)}\n"
+        f"{counts['training']} training and {counts['validation']} validation clips; always the "
+        f"most frequent class: {100 * baselines['majority']:.1f} %, unknown and silence only: "
+        f"{100 * baselines['unknown_and_silence']:.1f} % of validation"
+    )
+
+
+def _forget(out):
+    for name in ("teacher", "student"):
+        for file in (
+            out / f"{name}.keras", out / f"{name}_last.keras", out / f"{name}_history.csv",
+            out / f"{name}_curves.png", out / "state" / f"{name}.npz",
+            *(out / "logs" / name).glob("*/events.out.tfevents.*"),
+        ):  # fmt: skip
+            file.unlink(missing_ok=True)
+
+
+def _finish(name, training, out, plots):
+    """Draws the curves and returns the figures of a training."""
+    from bifsmn_tf.epoch_line import validation_accuracies
+
+    plots.curves(training.history, out / f"{name}_curves.png", title=name)
+    best = training.best
+    accuracy = validation_accuracies(best)
+    words = ", ".join(f"{100 * value:.2f} % ({key})" for key, value in accuracy.items())
+    print(
+        f"{name}: best epoch {best['epoch']} of {len(training.history)}, validation accuracy "
+        f"{words}, {training.minutes:.1f} min -> {out / name}.keras"
+    )
+    return {
+        "epochs": len(training.history),
+        "best_epoch": best["epoch"],
+        "validation_accuracy": accuracy,
+        "minutes": round(training.minutes, 2),
+        "resumed_at_epoch": training.resumed_at,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(_common.run(main))
