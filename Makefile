@@ -31,11 +31,11 @@ demo: setup
 
 test: setup-test
 	@echo "== C++ tests, this machine"
-	@bazel test //...
+	@bazel test --noshow_progress //...
 	@echo "== C++ tests, aarch64 under emulation"
-	@bazel test --config=aarch64 //...
+	@bazel test --noshow_progress --config=aarch64 //...
 	@echo "== Python tests"
-	@.venv/bin/python -m pytest -q -o addopts= $(PYTHON_TESTS)
+	@TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -o addopts= $(PYTHON_TESTS)
 
 test-all:
 	@$(MAKE) test PYTHON_TESTS=

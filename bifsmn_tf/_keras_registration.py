@@ -15,6 +15,7 @@ _MODULES_WITH_KERAS_CLASSES = (
     "bifsmn_tf.layers",
     "bifsmn_tf.models",
     "bifsmn_tf.distillation",
+    "bifsmn_tf.optimizers",
     "bifsmn_tf.training",
 )
 

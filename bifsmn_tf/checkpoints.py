@@ -17,12 +17,16 @@ _FORMAT = 1
 def save_model(model, path):
     """Saves a Keras model as one `.keras` file, completely or not at all.
 
+    The optimizer stays out: it would triple the file, and `TrainingState` keeps it.
+
     Args:
         model: Keras model.
         path: File ending in `.keras`.
     """
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
     with replacing(path) as temporary:
-        model.save(temporary, include_optimizer=False)
+        copy.save(temporary)
 
 
 def write_history(history, path):

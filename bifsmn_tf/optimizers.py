@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from bifsmn_tf import _keras_registration
+
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
 class CosineSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -89,3 +91,6 @@ class SGDWithCoupledDecay(keras.optimizers.SGD):
 
     def get_config(self):
         return {**super().get_config(), "coupled_decay": self.coupled_decay}
+
+
+_keras_registration.register(__name__)
