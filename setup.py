@@ -25,6 +25,7 @@ TRAIN = [
     "soundfile>=0.12,<1",
     "matplotlib>=3.8,<4",
     "tqdm>=4.66,<5",
+    "tensorboard>=2.19,<3",
 ]
 TEST = ["pytest>=8,<10"]
 
