@@ -19,6 +19,7 @@ _MODULES = (
     "layers",
     "models",
     "official",
+    "recipes",
     "runtime",
     "training",
     "wavelets",

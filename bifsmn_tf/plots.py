@@ -38,7 +38,7 @@ def curves(history, path, title=""):
         path: PNG file to write.
         title: Name of the network.
     """
-    from bifsmn_tf.epoch_line import validation_accuracies
+    from bifsmn_tf.recipes.epoch_line import validation_accuracies
 
     epochs = [row["epoch"] for row in history]
     figure = _figure(10, 3.8)

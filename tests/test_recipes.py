@@ -13,9 +13,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "tools"))
 from tones import make_tones
 
 from bifsmn_tf import recipes
-from bifsmn_tf.batches import even_batch_size, training_batches
-from bifsmn_tf.checkpoints import TrainingDiverged
-from bifsmn_tf.clock import Clock
+from bifsmn_tf.recipes.batches import even_batch_size, training_batches
+from bifsmn_tf.recipes.checkpoints import TrainingDiverged
+from bifsmn_tf.recipes.clock import Clock
 from bifsmn_tf.data import SpeechCommands
 from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
 

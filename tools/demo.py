@@ -80,7 +80,7 @@ def main(argv=None):
         root = _synthetic(out / "synthetic", arguments.task)
     _common.import_tensorflow()
     from bifsmn_tf import evaluation, plots, recipes
-    from bifsmn_tf.checkpoints import save_model
+    from bifsmn_tf.recipes import save_model
     from bifsmn_tf.data import SpeechCommands
 
     data = SpeechCommands(root, arguments.task, seed=arguments.seed)

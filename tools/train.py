@@ -239,7 +239,7 @@ def _forget(out):
 
 def _finish(name, training, out, plots):
     """Draws the curves and returns the figures of a training."""
-    from bifsmn_tf.epoch_line import validation_accuracies
+    from bifsmn_tf.recipes.epoch_line import validation_accuracies
 
     plots.curves(training.history, out / f"{name}_curves.png", title=name)
     best = training.best

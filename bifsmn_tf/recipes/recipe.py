@@ -14,13 +14,13 @@ from typing import Any
 import keras
 
 from bifsmn_tf import distillation as distillations
-from bifsmn_tf.batches import training_batches, validation_batches
-from bifsmn_tf.checkpoints import Checkpointing, TrainingState
-from bifsmn_tf.clock import Clock
-from bifsmn_tf.epoch_line import EpochLine
-from bifsmn_tf.event_log import EventLog
 from bifsmn_tf.models import DFSMN, BiFSMN
 from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
+from bifsmn_tf.recipes.batches import training_batches, validation_batches
+from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
+from bifsmn_tf.recipes.clock import Clock
+from bifsmn_tf.recipes.epoch_line import EpochLine
+from bifsmn_tf.recipes.event_log import EventLog
 from bifsmn_tf.training import ThinnableDistiller, initialize_student
 
 # Of a training by the clock: steps between validations, and clips of a validation.

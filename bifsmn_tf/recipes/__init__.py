@@ -1,0 +1,30 @@
+"""Training recipes: optimizer, schedule and loss, and functions that apply them and can resume."""
+
+from bifsmn_tf.recipes.checkpoints import TrainingDiverged, save_model
+from bifsmn_tf.recipes.recipe import (
+    DISTILLATIONS,
+    RECIPES,
+    Recipe,
+    Training,
+    get,
+    make_student,
+    make_teacher,
+    run,
+    train_student,
+    train_teacher,
+)
+
+__all__ = [
+    "DISTILLATIONS",
+    "RECIPES",
+    "Recipe",
+    "Training",
+    "TrainingDiverged",
+    "get",
+    "make_student",
+    "make_teacher",
+    "run",
+    "save_model",
+    "train_student",
+    "train_teacher",
+]
