@@ -14,7 +14,7 @@ extras=train
 case "${1:-}" in
   demo) ;;
   test)
-    packages+=(g++-aarch64-linux-gnu qemu-user-static googletest libbenchmark-dev)
+    packages+=(g++-aarch64-linux-gnu qemu-user-static googletest libbenchmark-dev llvm-19)
     extras=test
     ;;
   *)
