@@ -12,16 +12,19 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Time of the kernels at the sizes of the networks: 8 frames, 128 and 256 channels.
+// Time of the kernels at the sizes of the networks: 8 frames, 128 and 256 channels; the second
+// convolution has 64 positions of 400 bits.
 
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "custom_ops/kernels/aligned_buffer.h"
 #include "custom_ops/kernels/bits.h"
-#include "custom_ops/kernels/kernel_table.h"
+#include "custom_ops/kernels/path.h"
 
 namespace bifsmn {
 namespace {
@@ -34,71 +37,116 @@ std::vector<uint32_t> RandomBits(int64_t rows, int64_t bits) {
   return words;
 }
 
-void BitGemm(benchmark::State& state, const KernelTable& kernels) {
-  const int rows = static_cast<int>(state.range(0));
+AlignedBuffer<uint32_t> RandomRows(int64_t rows, int64_t bits) {
+  const auto words = RandomBits(rows, bits);
+  AlignedBuffer<uint32_t> out;
+  out.Assign(rows * PaddedWords(bits));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t w = 0; w < WordsFor(bits); ++w) {
+      out[r * PaddedWords(bits) + w] = words[r * WordsFor(bits) + w];
+    }
+  }
+  return out;
+}
+
+struct End {
+  explicit End(int64_t outputs) {
+    multiplier.Assign(outputs + kEndBlock);
+    bias.Assign(outputs + kEndBlock);
+    limit.Assign(outputs + kEndBlock);
+    for (int64_t n = 0; n < outputs; ++n) multiplier[n] = 0.5f, bias[n] = 0.25f, limit[n] = 60;
+    end = {multiplier.data(), bias.data(), 0.1f, false};
+  }
+  AlignedBuffer<float> multiplier, bias;
+  AlignedBuffer<int16_t> limit;
+  FloatEnd end;
+};
+
+void CountBinaryMacs(benchmark::State& state, double macs) {
+  state.counters["binary_macs"] =
+      benchmark::Counter(macs, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void DenseToBits(benchmark::State& state, const KernelPath& path) {
+  const int64_t rows = state.range(0);
   const int reduction = static_cast<int>(state.range(1));
   const int outputs = static_cast<int>(state.range(2));
-  const auto x = RandomBits(rows, reduction);
-  PackedWeights weights;
-  weights.Assign(RandomBits(outputs, reduction).data(), outputs, reduction);
-  std::vector<int32_t> dots(rows * outputs);
+  const auto a = RandomRows(rows, reduction);
+  DenseWeights weights;
+  path.dense_prepare(RandomBits(outputs, reduction).data(), outputs, reduction, &weights);
+  const End end(outputs);
+  std::vector<uint32_t> out(rows * PaddedWords(outputs));
   for (auto _ : state) {
-    kernels.bit_gemm(x.data(), rows, weights, dots.data());
-    benchmark::DoNotOptimize(dots.data());
+    path.dense_to_bits(a.data(), rows, weights, {end.limit.data()}, out.data(),
+                       PaddedWords(outputs));
     benchmark::ClobberMemory();
   }
-  state.counters["binary_macs"] = benchmark::Counter(
-      1.0 * rows * reduction * outputs, benchmark::Counter::kIsIterationInvariantRate);
+  CountBinaryMacs(state, 1.0 * rows * reduction * outputs);
 }
 
-void MemoryFilter(benchmark::State& state, const KernelTable& kernels) {
-  const int frames = static_cast<int>(state.range(0)), channels = static_cast<int>(state.range(1));
-  const auto x = RandomBits(frames, channels);
+void DenseToFloat(benchmark::State& state, const KernelPath& path) {
+  const int64_t rows = state.range(0);
+  const int reduction = static_cast<int>(state.range(1));
+  const int outputs = static_cast<int>(state.range(2));
+  const auto a = RandomRows(rows, reduction);
+  DenseWeights weights;
+  path.dense_prepare(RandomBits(outputs, reduction).data(), outputs, reduction, &weights);
+  const End end(outputs);
+  std::vector<float> out(rows * outputs), residual(rows * outputs, 1.0f);
+  std::vector<uint32_t> signs(rows * PaddedWords(outputs));
+  for (auto _ : state) {
+    path.dense_to_float(a.data(), rows, weights, end.end, residual.data(), out.data(),
+                        signs.data(), PaddedWords(outputs));
+    benchmark::ClobberMemory();
+  }
+  CountBinaryMacs(state, 1.0 * rows * reduction * outputs);
+}
+
+void MemoryToFloat(benchmark::State& state, const KernelPath& path) {
+  const int64_t frames = state.range(0);
+  const int channels = static_cast<int>(state.range(1));
+  const auto x = RandomRows(frames, channels);
   MemoryWeights weights;
   weights.Assign(RandomBits(5, channels).data(), 5, channels, 2, 1, 1);
-  std::vector<int32_t> dots(frames * channels);
+  const End end(channels);
+  std::vector<float> out(frames * channels), residual(frames * channels, 1.0f);
+  std::vector<uint32_t> signs(frames * PaddedWords(channels));
   for (auto _ : state) {
-    kernels.memory_filter(x.data(), frames, 0, frames, weights, dots.data());
-    benchmark::DoNotOptimize(dots.data());
+    path.memory_to_float(x.data(), PaddedWords(channels), frames, weights, end.end,
+                         residual.data(), out.data(), signs.data(), PaddedWords(channels));
     benchmark::ClobberMemory();
   }
+  CountBinaryMacs(state, 5.0 * frames * channels);
 }
 
-void Pack(benchmark::State& state, const KernelTable& kernels) {
-  const int rows = static_cast<int>(state.range(0)), channels = static_cast<int>(state.range(1));
+void Pack(benchmark::State& state, const KernelPath& path) {
+  const int64_t rows = state.range(0);
+  const int channels = static_cast<int>(state.range(1));
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
   std::vector<float> x(rows * channels);
   for (float& value : x) value = normal(random);
-  std::vector<uint32_t> words(rows * WordsFor(channels));
+  std::vector<uint32_t> words(rows * PaddedWords(channels));
   for (auto _ : state) {
-    kernels.pack(x.data(), rows, channels, words.data());
-    benchmark::DoNotOptimize(words.data());
+    path.pack(x.data(), rows, channels, words.data(), PaddedWords(channels));
     benchmark::ClobberMemory();
   }
 }
 
-void FloatEpilogue(benchmark::State& state, const KernelTable& kernels) {
-  const int rows = static_cast<int>(state.range(0)), outputs = static_cast<int>(state.range(1));
-  FloatEpilogueParams params;
-  params.multiplier.assign(outputs, 0.5f);
-  params.bias.assign(outputs, 0.25f);
-  params.slope = 0.1f;
-  const std::vector<int32_t> dots(rows * outputs, 3);
-  const std::vector<float> residual(rows * outputs, 1.0f);
-  std::vector<float> out(rows * outputs);
-  for (auto _ : state) {
-    kernels.float_epilogue(dots.data(), rows, params, residual.data(), out.data());
-    benchmark::DoNotOptimize(out.data());
-    benchmark::ClobberMemory();
+const int kRegistered = [] {
+  for (const KernelPath* path : AvailablePaths()) {
+    const auto add = [path](const char* name, void (*run)(benchmark::State&, const KernelPath&)) {
+      return benchmark::RegisterBenchmark(
+          (std::string(name) + "/" + path->name).c_str(),
+          [path, run](benchmark::State& state) { run(state, *path); });
+    };
+    add("DenseToBits", DenseToBits)->Args({8, 128, 256})->Args({8, 256, 128})->Args({64, 400, 32});
+    add("DenseToFloat", DenseToFloat)->Args({8, 256, 128});
+    add("MemoryToFloat", MemoryToFloat)->Args({8, 128});
+    add("Pack", Pack)->Args({8, 128})->Args({256, 16});
   }
-}
-
-BENCHMARK_CAPTURE(BitGemm, portable, PortableKernels())->Args({8, 128, 256})->Args({8, 256, 128});
-BENCHMARK_CAPTURE(BitGemm, best, Kernels())->Args({8, 128, 256})->Args({8, 256, 128});
-BENCHMARK_CAPTURE(MemoryFilter, best, Kernels())->Args({8, 128})->Args({8, 256});
-BENCHMARK_CAPTURE(Pack, best, Kernels())->Args({8, 128})->Args({8, 256});
-BENCHMARK_CAPTURE(FloatEpilogue, best, Kernels())->Args({8, 128})->Args({8, 256});
+  return 0;
+}();
 
 }  // namespace
 }  // namespace bifsmn

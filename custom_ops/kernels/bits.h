@@ -39,6 +39,14 @@ inline bool BitAt(const uint32_t* words, int64_t index) {
   return (words[index / kWordBits] >> (index % kWordBits)) & 1;
 }
 
+// x >= 0 by the bits of x: a thread that takes subnormal numbers for zeros (TensorFlow's do) must
+// not change the answer.
+inline __attribute__((always_inline)) uint32_t IsPositive(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof(bits));
+  return static_cast<uint32_t>(bits <= 0x7f800000u) | static_cast<uint32_t>(bits == 0x80000000u);
+}
+
 // Two neighbouring 32-bit words as one; `words` needs only the alignment of its own type.
 inline uint64_t LoadPair(const uint32_t* words) {
   return uint64_t{words[0]} | uint64_t{words[1]} << kWordBits;

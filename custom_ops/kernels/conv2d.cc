@@ -24,6 +24,8 @@
 namespace bifsmn {
 namespace {
 
+constexpr int64_t kCopyBytes = 16;
+
 // Taps [begin, end) of one axis that fall inside a side of `size` entries.
 struct Span {
   int begin, end;
@@ -43,61 +45,143 @@ Span ColumnSpan(const Conv2DGeometry& g, int out_column) {
   return Inside(int64_t{out_column} * g.stride_w - g.pad_w, g.kernel_w, g.width);
 }
 
+// The set bits of every row of weights that belong to taps outside the picture.
+std::vector<int32_t> CountOutside(const Conv2DGeometry& g, Span rows, Span columns,
+                                  const uint32_t* weights, int outputs) {
+  const int64_t words = WordsFor(g.reduction());
+  std::vector<uint32_t> mask(words, 0);
+  const std::vector<uint32_t> ones(words, ~uint32_t{0});
+  for (int i = rows.begin; i < rows.end; ++i) {
+    const int64_t from = (int64_t{i} * g.kernel_w + columns.begin) * g.channels;
+    const int64_t bits = int64_t{columns.end - columns.begin} * g.channels;
+    AppendBits(ones.data(), 0, bits, mask.data(), from);
+  }
+  std::vector<int32_t> counts(outputs, 0);
+  for (int64_t n = 0; n < outputs; ++n) {
+    for (int64_t w = 0; w < words; ++w) {
+      counts[n] += __builtin_popcount(weights[n * words + w] & ~mask[w]);
+    }
+  }
+  return counts;
+}
+
 }  // namespace
 
-void Conv2DMasks::Assign(const Conv2DGeometry& g) {
-  columns_ = g.out_w();
-  words_ = static_cast<int>(WordsFor(g.reduction()));
-  index_.assign(int64_t{g.out_h()} * columns_, kNone);
-  masks_.clear();
-  valid_.clear();
-  std::map<std::array<int, 4>, int> seen;
-  const std::vector<uint32_t> ones(words_, ~uint32_t{0});
+void Conv2DPositions::Assign(const Conv2DGeometry& g, const uint32_t* weights, int outputs) {
+  std::map<std::array<int, 4>, std::vector<int>> found;
   for (int oh = 0; oh < g.out_h(); ++oh) {
     const Span rows = RowSpan(g, oh);
-    for (int ow = 0; ow < columns_; ++ow) {
+    for (int ow = 0; ow < g.out_w(); ++ow) {
       const Span columns = ColumnSpan(g, ow);
-      const int taps = (rows.end - rows.begin) * (columns.end - columns.begin);
-      if (taps == g.kernel_h * g.kernel_w) continue;
-      const std::array<int, 4> key = {rows.begin, rows.end, columns.begin, columns.end};
-      const auto found = seen.emplace(key, static_cast<int>(valid_.size()));
-      if (found.second) {
-        valid_.push_back(taps * g.channels);
-        masks_.resize(masks_.size() + words_, 0);
-        uint32_t* mask = masks_.data() + masks_.size() - words_;
-        for (int i = rows.begin; i < rows.end; ++i) {
-          const int64_t from = (int64_t{i} * g.kernel_w + columns.begin) * g.channels;
-          const int64_t bits = int64_t{columns.end - columns.begin} * g.channels;
-          AppendBits(ones.data(), 0, bits, mask, from);
-        }
-      }
-      index_[int64_t{oh} * columns_ + ow] = found.first->second;
+      found[{rows.begin, rows.end, columns.begin, columns.end}].push_back(oh * g.out_w() + ow);
+    }
+  }
+  classes_.clear();
+  order_.clear();
+  for (const auto& entry : found) {
+    const Span rows = {entry.first[0], entry.first[1]};
+    const Span columns = {entry.first[2], entry.first[3]};
+    const int64_t begin = static_cast<int64_t>(order_.size());
+    order_.insert(order_.end(), entry.second.begin(), entry.second.end());
+    const int taps = (rows.end - rows.begin) * (columns.end - columns.begin);
+    classes_.push_back({begin, static_cast<int64_t>(order_.size()), taps * g.channels,
+                        CountOutside(g, rows, columns, weights, outputs)});
+  }
+}
+
+void PatchGatherer::Assign(const Conv2DGeometry& geometry, int64_t stride) {
+  geometry_ = geometry;
+  stride_ = stride;
+  const int64_t columns = int64_t{geometry.width} + 2 * geometry.pad_w;
+  const int64_t rows = int64_t{geometry.height} + 2 * geometry.pad_h;
+  row_bytes_ = columns * geometry.channels / 8;
+  // A border much larger than the picture is not worth the memory.
+  constexpr int64_t kMaxBytes = 1 << 22;
+  bytes_ = geometry.channels % 8 == 0 && row_bytes_ <= kMaxBytes / rows;
+  padded_.Assign(bytes_ ? row_bytes_ * rows + kCopyBytes : 0);
+  starts_.clear();
+  if (!bytes_) return;
+  for (int64_t oh = 0; oh < geometry.out_h(); ++oh) {
+    for (int64_t ow = 0; ow < geometry.out_w(); ++ow) {
+      starts_.push_back(oh * geometry.stride_h * row_bytes_ +
+                        ow * geometry.stride_w * geometry.channels / 8);
     }
   }
 }
 
-void GatherPatches(const uint32_t* picture, const Conv2DGeometry& g, int out_row, int first,
-                   int count, uint32_t* patches) {
-  const int64_t words = WordsFor(g.reduction());
-  const int64_t pixel_words = WordsFor(g.channels);
-  std::memset(patches, 0, count * words * sizeof(uint32_t));
-  const Span rows = RowSpan(g, out_row);
+void PatchGatherer::SetPicture(const uint32_t* picture, int64_t pixel_stride) {
+  picture_ = picture;
+  pixel_stride_ = pixel_stride;
+  if (!bytes_) return;
+  const Conv2DGeometry& g = geometry_;
+  const int64_t pixel_bytes = g.channels / 8;
+  for (int h = 0; h < g.height; ++h) {
+    uint8_t* row = padded_.data() + (h + g.pad_h) * row_bytes_ + g.pad_w * pixel_bytes;
+    if (pixel_bytes == 2) {
+      for (int w = 0; w < g.width; ++w) std::memcpy(row + w * 2, picture + w * pixel_stride, 2);
+    } else {
+      for (int w = 0; w < g.width; ++w) {
+        std::memcpy(row + w * pixel_bytes, picture + w * pixel_stride, pixel_bytes);
+      }
+    }
+    picture += g.width * pixel_stride;
+  }
+}
+
+void PatchGatherer::Gather(const int* positions, int64_t count, uint32_t* patches) {
+  if (bytes_) {
+    GatherBytes(positions, count, patches);
+  } else {
+    GatherBits(positions, count, patches);
+  }
+}
+
+// Rows of taps are copied 16 bytes at a time, in order: what is too much is overwritten by the
+// next row, and cleared behind the last one.
+void PatchGatherer::GatherBytes(const int* positions, int64_t count, uint32_t* patches) const {
+  const Conv2DGeometry& g = geometry_;
+  const int64_t pixel_bytes = g.channels / 8;
+  const int64_t span = g.kernel_w * pixel_bytes;
+  const int64_t used = g.kernel_h * span;
+  for (int64_t p = 0; p < count; ++p, patches += stride_) {
+    const uint8_t* from = padded_.data() + starts_[positions[p]];
+    uint8_t* to = reinterpret_cast<uint8_t*>(patches);
+    for (int i = 0; i < g.kernel_h; ++i, from += row_bytes_, to += span) {
+      int64_t at = 0;
+      do {
+        std::memcpy(to + at, from + at, kCopyBytes);
+        at += kCopyBytes;
+      } while (at < span);
+    }
+    // Like the copies, up to 15 bytes into the next patch.
+    for (int64_t at = used; at < stride_ * 4; at += kCopyBytes, to += kCopyBytes) {
+      std::memset(to, 0, kCopyBytes);
+    }
+  }
+}
+
+void PatchGatherer::GatherBits(const int* positions, int64_t count, uint32_t* patches) const {
+  const Conv2DGeometry& g = geometry_;
+  const int out_w = g.out_w();
+  std::memset(patches, 0, count * stride_ * sizeof(uint32_t));
   // Neighbouring pixels are neighbouring bits when a pixel fills its words: then a row of taps is
   // one copy.
-  const bool whole = g.channels % kWordBits == 0;
-  for (int p = 0; p < count; ++p, patches += words) {
-    const Span columns = ColumnSpan(g, first + p);
+  const bool whole = g.channels % kWordBits == 0 && pixel_stride_ == WordsFor(g.channels);
+  for (int64_t p = 0; p < count; ++p, patches += stride_) {
+    const int oh = positions[p] / out_w, ow = positions[p] % out_w;
+    const Span rows = RowSpan(g, oh);
+    const Span columns = ColumnSpan(g, ow);
     if (columns.begin == columns.end) continue;
-    const int64_t left = int64_t{first + p} * g.stride_w - g.pad_w;
+    const int64_t left = int64_t{ow} * g.stride_w - g.pad_w;
     for (int i = rows.begin; i < rows.end; ++i) {
-      const int64_t h = int64_t{out_row} * g.stride_h - g.pad_h + i;
-      const uint32_t* pixels = picture + (h * g.width + left + columns.begin) * pixel_words;
+      const int64_t h = int64_t{oh} * g.stride_h - g.pad_h + i;
+      const uint32_t* pixels = picture_ + (h * g.width + left + columns.begin) * pixel_stride_;
       int64_t bit = (int64_t{i} * g.kernel_w + columns.begin) * g.channels;
       if (whole) {
         AppendBits(pixels, 0, int64_t{columns.end - columns.begin} * g.channels, patches, bit);
         continue;
       }
-      for (int j = columns.begin; j < columns.end; ++j, bit += g.channels, pixels += pixel_words) {
+      for (int j = columns.begin; j < columns.end; ++j, bit += g.channels, pixels += pixel_stride_) {
         AppendBits(pixels, 0, g.channels, patches, bit);
       }
     }

@@ -13,12 +13,20 @@
 // limitations under the License.
 
 // Two-dimensional binary convolution as a matrix product over gathered bits.
+//
+// A tap outside the picture is gathered as a clear bit, like a -1. How many of those differ from
+// the weights depends on the place at the border alone, so the epilogue makes up for it, and the
+// dense kernels need no mask:
+//
+//   dot = valid - 2 * (popcount(a ^ w) - outside),   outside[n] = popcount(w[n] & ~mask)
 
 #ifndef BIFSMN_KERNELS_CONV2D_H_
 #define BIFSMN_KERNELS_CONV2D_H_
 
 #include <cstdint>
 #include <vector>
+
+#include "custom_ops/kernels/aligned_buffer.h"
 
 namespace bifsmn {
 
@@ -31,34 +39,57 @@ struct Conv2DGeometry {
   int reduction() const { return kernel_h * kernel_w * channels; }
 };
 
-// Which taps of each output position lie inside the picture. Positions that miss the same taps
-// share a mask; positions that miss none have no mask.
-class Conv2DMasks {
+// The output positions, those that miss the same taps in a row one behind the other.
+class Conv2DPositions {
  public:
-  static constexpr int kNone = -1;
+  struct Class {
+    int64_t begin, end;  // in order()
+    int valid;           // taps inside the picture times channels
+    std::vector<int32_t> outside;  // per output: set weight bits of the taps outside
+  };
 
-  void Assign(const Conv2DGeometry& geometry);
+  // `weights` is (outputs, ceil(reduction / 32)).
+  void Assign(const Conv2DGeometry& geometry, const uint32_t* weights, int outputs);
 
-  // Index of the mask of an output position, or kNone.
-  int index(int out_row, int out_column) const {
-    return index_[static_cast<int64_t>(out_row) * columns_ + out_column];
-  }
-  const uint32_t* mask(int index) const { return masks_.data() + static_cast<int64_t>(index) * words_; }
-  int valid(int index) const { return valid_[index]; }
+  const std::vector<Class>& classes() const { return classes_; }
+  // Positions as row * out_w + column.
+  const std::vector<int>& order() const { return order_; }
 
  private:
-  int columns_ = 0;
-  int words_ = 0;
-  std::vector<int> index_;
-  std::vector<uint32_t> masks_;
-  std::vector<int> valid_;
+  std::vector<Class> classes_;
+  std::vector<int> order_;
 };
 
-// Gathers the taps of the output positions first .. first + count - 1 of one output row into
-// `patches`, (count, ceil(reduction / 32)), densely packed; taps outside the picture are clear
-// bits. `picture` is (height, width, ceil(channels / 32)).
-void GatherPatches(const uint32_t* picture, const Conv2DGeometry& geometry, int out_row, int first,
-                   int count, uint32_t* patches);
+class PatchGatherer {
+ public:
+  // `stride` is the number of words of a patch, at least ceil(reduction / 32).
+  void Assign(const Conv2DGeometry& geometry, int64_t stride);
+
+  // How many words `patches` of Gather must hold for `count` positions.
+  int64_t PatchWords(int64_t count) const { return count * stride_ + kSlackWords; }
+
+  // Takes over a picture: (height, width) pixels of `pixel_stride` words. Once, before Gather.
+  void SetPicture(const uint32_t* picture, int64_t pixel_stride);
+
+  // Gathers the taps of some output positions, densely packed; unused bits are clear.
+  void Gather(const int* positions, int64_t count, uint32_t* patches);
+
+ private:
+  static constexpr int64_t kSlackWords = 4;
+
+  void GatherBytes(const int* positions, int64_t count, uint32_t* patches) const;
+  void GatherBits(const int* positions, int64_t count, uint32_t* patches) const;
+
+  Conv2DGeometry geometry_;
+  int64_t stride_ = 0;
+  const uint32_t* picture_ = nullptr;
+  int64_t pixel_stride_ = 0;
+  // With whole bytes per pixel: the picture with its border and no gaps between pixels.
+  bool bytes_ = false;
+  int64_t row_bytes_ = 0;
+  AlignedBuffer<uint8_t> padded_;
+  std::vector<int64_t> starts_;  // in padded_, per position
+};
 
 }  // namespace bifsmn
 

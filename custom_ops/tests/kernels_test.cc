@@ -12,47 +12,107 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Every kernel of every table against the scalar reference.
+// Every kernel of every path that this processor can run against the scalar reference.
 
 #include <cstring>
-#include <numeric>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "custom_ops/kernels/bits.h"
 #include "custom_ops/kernels/conv2d.h"
-#include "custom_ops/kernels/kernel_table.h"
+#include "custom_ops/kernels/path.h"
 #include "custom_ops/kernels/reference.h"
+#include "custom_ops/kernels/repeat_channels.h"
+#include "custom_ops/tests/guarded.h"
 #include "custom_ops/tests/test_data.h"
 #include "gtest/gtest.h"
 
 namespace bifsmn {
 namespace {
 
-class KernelsTest : public testing::TestWithParam<const KernelTable*> {
+class KernelsTest : public testing::TestWithParam<const KernelPath*> {
  protected:
-  const KernelTable& kernels() const { return *GetParam(); }
+  const KernelPath& path() const { return *GetParam(); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Tables, KernelsTest, testing::Values(&PortableKernels(), &Kernels()),
-                         [](const testing::TestParamInfo<const KernelTable*>& info) {
-                           return (info.index == 0 ? "default_" : "best_") +
-                                  std::string(info.param->name);
+INSTANTIATE_TEST_SUITE_P(Paths, KernelsTest, testing::ValuesIn(AvailablePaths()),
+                         [](const testing::TestParamInfo<const KernelPath*>& info) {
+                           return std::string(info.param->name);
                          });
+
+template <typename T>
+std::vector<T> PaddedTo(const std::vector<T>& values, T fill) {
+  std::vector<T> padded = values;
+  while (padded.size() % kEndBlock != 0) padded.push_back(fill);
+  return padded;
+}
+
+// A float epilogue of random constants.
+struct End {
+  End(TestData* data, int outputs, float slope, bool residual_first)
+      : multiplier(PaddedTo(data->Floats(outputs), 0.0f)),
+        bias(PaddedTo(data->Floats(outputs), 0.0f)),
+        end{multiplier.data(), bias.data(), slope, residual_first} {}
+  Guarded<float> multiplier, bias;
+  FloatEnd end;
+};
+
+// Checks floats and signs made by `run(residual, out, signs, signs_stride)` from known dots.
+template <typename Run>
+void CheckFloatEnd(TestData* data, const std::vector<int32_t>& dots, int outputs, const Run& run) {
+  const int64_t rows = static_cast<int64_t>(dots.size()) / outputs;
+  const int kind = data->Int(0, 3);  // no residual, last, first, last and in place
+  const float slopes[] = {1.0f, 0.25f, -0.1f, 0.0f};
+  End end(data, outputs, slopes[data->Int(0, 3)], kind == 2);
+  // A row of large biases crosses zero often otherwise; some outputs hit it exactly.
+  for (int n = 0; n < outputs; n += 3) end.bias[n] = -static_cast<float>(dots[n]) * end.multiplier[n];
+  const std::vector<float> add = data->Activations(rows * outputs);
+  const int skip = data->Int(0, 3);
+  Guarded<float> residual(add, skip), out(rows * outputs, skip);
+  if (kind == 3) out = Guarded<float>(add, skip);
+  const int64_t stride = WordsFor(outputs) + data->Int(0, 5);
+  Guarded<uint32_t> signs(rows * stride);
+  const bool with_signs = data->Int(0, 3) != 0;
+  run(end.end, kind == 0 ? nullptr : kind == 3 ? out.data() : residual.data(), out.data(),
+      with_signs ? signs.data() : nullptr, stride);
+  for (int64_t i = 0; i < rows * outputs; ++i) {
+    const int64_t n = i % outputs;
+    const float expected =
+        reference::FloatEpilogue(dots[i], end.multiplier[n], end.bias[n],
+                                 kind == 0 ? nullptr : &add[i], end.end.slope, kind == 2);
+    if (std::isnan(expected)) {
+      ASSERT_TRUE(std::isnan(out[i])) << i;
+    } else {
+      ASSERT_EQ(std::memcmp(&out[i], &expected, sizeof(float)), 0)
+          << out[i] << " for " << expected << ", row " << i / outputs << ", output " << n;
+    }
+    if (with_signs) {
+      ASSERT_EQ(BitAt(signs.data() + i / outputs * stride, n), reference::Sign(expected) > 0)
+          << out[i] << ", row " << i / outputs << ", output " << n;
+    }
+  }
+  if (with_signs) {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t bit = outputs; bit < stride * kWordBits; ++bit) {
+        ASSERT_FALSE(BitAt(signs.data() + r * stride, bit)) << "unused bit " << bit;
+      }
+    }
+  }
+  ASSERT_TRUE(out.intact() && signs.intact() && residual.intact());
+}
 
 TEST_P(KernelsTest, PackSetsOneBitPerChannel) {
   for (const int channels : {1, 31, 32, 33, 64, 100, 129}) {
     for (int one = 0; one < channels; ++one) {
       std::vector<float> x(channels, -1.0f);
       x[one] = 1.0f;
-      std::vector<uint32_t> words(WordsFor(channels) + 1, 0xDEADBEEF);
-      kernels().pack(x.data(), 1, channels, words.data());
-      for (int w = 0; w < WordsFor(channels); ++w) {
-        const uint32_t expected = w == one / 32 ? uint32_t{1} << (one % 32) : 0;
-        ASSERT_EQ(words[w], expected) << channels << " channels, one at " << one;
+      const int64_t stride = PaddedWords(channels);
+      Guarded<uint32_t> words(stride);
+      path().pack(x.data(), 1, channels, words.data(), stride);
+      for (int bit = 0; bit < stride * kWordBits; ++bit) {
+        ASSERT_EQ(BitAt(words.data(), bit), bit == one) << channels << " " << bit;
       }
-      ASSERT_EQ(words.back(), 0xDEADBEEF);
+      ASSERT_TRUE(words.intact());
     }
   }
 }
@@ -60,92 +120,216 @@ TEST_P(KernelsTest, PackSetsOneBitPerChannel) {
 TEST_P(KernelsTest, PackTakesZeroOfEitherSignAsPlusAndNanAsMinus) {
   const float x[] = {0.0f, -0.0f, std::nanf(""), -std::nanf(""), INFINITY, -INFINITY, 1e-45f,
                      -1e-45f};
-  uint32_t word = 0;
-  kernels().pack(x, 1, 8, &word);
-  EXPECT_EQ(word, 0b01010011u);
+  std::vector<float> many;
+  for (int i = 0; i < 9; ++i) many.insert(many.end(), x, x + 8);
+  uint32_t words[3];
+  path().pack(many.data(), 1, 72, words, 3);
+  EXPECT_EQ(words[0], 0x53535353u);
+  EXPECT_EQ(words[1], 0x53535353u);
+  EXPECT_EQ(words[2], 0x53u);
 }
 
 TEST_P(KernelsTest, PackAgreesWithReference) {
   TestData data(1);
   for (const int channels : InterestingSizes()) {
-    const std::vector<float> x = data.Activations(3 * channels);
-    std::vector<uint32_t> expected(3 * WordsFor(channels)), actual(expected.size(), ~0u);
-    reference::Pack(x.data(), 3, channels, expected.data());
-    kernels().pack(x.data(), 3, channels, actual.data());
-    ASSERT_EQ(actual, expected) << channels;
+    for (const int skip : {0, 1, 3}) {
+      Guarded<float> x(data.Activations(3 * channels), skip);
+      std::vector<uint32_t> expected(3 * WordsFor(channels));
+      reference::Pack(x.data(), 3, channels, expected.data());
+      const int64_t stride = WordsFor(channels) + skip;
+      Guarded<uint32_t> actual(3 * stride);
+      path().pack(x.data(), 3, channels, actual.data(), stride);
+      ASSERT_EQ(actual.values(), WithStride(expected, channels, stride)) << channels;
+      ASSERT_TRUE(actual.intact());
+    }
   }
 }
 
-void CheckGemm(const KernelTable& kernels, TestData* data, int rows, int reduction, int outputs) {
+void CheckDense(const KernelPath& path, TestData* data, int rows, int reduction, int outputs) {
+  SCOPED_TRACE(testing::Message() << rows << " x " << reduction << " x " << outputs);
   const auto x = data->Bits(rows, reduction);
-  const auto w = data->Bits(outputs, reduction);
-  std::vector<int32_t> expected(rows * outputs), actual(rows * outputs + 1, 77);
+  Guarded<uint32_t> w(data->Bits(outputs, reduction), data->Int(0, 3));
+  std::vector<int32_t> expected(int64_t{rows} * outputs);
   reference::Dense(x.data(), rows, reduction, w.data(), outputs, expected.data());
-  PackedWeights packed;
-  packed.Assign(w.data(), outputs, reduction);
-  kernels.bit_gemm(x.data(), rows, packed, actual.data());
-  EXPECT_EQ(actual.back(), 77) << "wrote past the end";
-  actual.pop_back();
-  ASSERT_EQ(actual, expected) << rows << " x " << reduction << " x " << outputs;
+  DenseWeights weights;
+  path.dense_prepare(w.data(), outputs, reduction, &weights);
+  ASSERT_EQ(weights.outputs, outputs);
+  ASSERT_EQ(weights.reduction, reduction);
+  ASSERT_EQ(weights.a_stride, PaddedWords(reduction));
+  Guarded<uint32_t> a(WithStride(x, reduction, weights.a_stride));
+
+  Guarded<int32_t> dots(int64_t{rows} * outputs, data->Int(0, 3));
+  path.dense_dots(a.data(), rows, weights, dots.data());
+  ASSERT_EQ(dots.values(), expected);
+  ASSERT_TRUE(dots.intact());
+
+  std::vector<int16_t> limit(outputs);
+  for (int n = 0; n < outputs; ++n) {
+    const int choice = data->Int(0, 9);
+    limit[n] = static_cast<int16_t>(choice == 0   ? -1
+                                    : choice == 1 ? reduction
+                                    : choice == 2 ? 0
+                                                  : data->Int(-1, reduction));
+    // At the very value, on either side.
+    const int differing = (reduction - expected[n]) / 2;
+    if (choice > 6) limit[n] = static_cast<int16_t>(differing - data->Int(0, 1));
+  }
+  Guarded<int16_t> limits(PaddedTo<int16_t>(limit, -1));
+  const int64_t stride = WordsFor(outputs) + data->Int(0, 5);
+  Guarded<uint32_t> bits(rows * stride);
+  path.dense_to_bits(a.data(), rows, weights, {limits.data()}, bits.data(), stride);
+  ASSERT_TRUE(bits.intact());
+  for (int r = 0; r < rows; ++r) {
+    for (int n = 0; n < stride * kWordBits; ++n) {
+      const bool bit =
+          n < outputs && (reduction - expected[r * int64_t{outputs} + n]) / 2 <= limit[n];
+      ASSERT_EQ(BitAt(bits.data() + r * stride, n), bit) << "row " << r << ", output " << n;
+    }
+  }
+
+  CheckFloatEnd(data, expected, outputs,
+                [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                    int64_t signs_stride) {
+                  path.dense_to_float(a.data(), rows, weights, end, residual, out, signs,
+                                      signs_stride);
+                });
+  CheckFloatEnd(data, expected, outputs,
+                [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                    int64_t signs_stride) {
+                  path.dots_to_float(dots.data(), rows, outputs, end, residual, out, signs,
+                                     signs_stride);
+                });
+  ASSERT_TRUE(a.intact());
 }
 
-TEST_P(KernelsTest, GemmOfEveryReduction) {
+TEST_P(KernelsTest, DenseOfEveryReduction) {
   TestData data(2);
-  for (const int reduction : InterestingSizes()) CheckGemm(kernels(), &data, 2, reduction, 5);
+  for (const int reduction : InterestingSizes()) {
+    CheckDense(path(), &data, 2, reduction, 5);
+    CheckDense(path(), &data, 1, reduction, data.Int(30, 70));
+  }
 }
 
-TEST_P(KernelsTest, GemmOfEveryNumberOfOutputsAndRows) {
+TEST_P(KernelsTest, DenseOfEveryNumberOfOutputsAndRows) {
   TestData data(3);
   for (int n = 1; n <= 40; ++n) {
-    CheckGemm(kernels(), &data, 1, 33, n);
-    CheckGemm(kernels(), &data, n, 129, 7);
-    CheckGemm(kernels(), &data, data.Int(1, 9), data.Int(1, 300), data.Int(1, 70));
-  }
-  CheckGemm(kernels(), &data, 8, 256, 128);
-  CheckGemm(kernels(), &data, 8, 128, 256);
-}
-
-TEST_P(KernelsTest, GemmReachesBothEndsOfTheRange) {
-  for (const int reduction : {1, 31, 32, 33, 127, 128, 129, 400, 1000, 32767}) {
-    std::vector<uint32_t> ones(WordsFor(reduction), ~0u);
-    ones.back() = LastWordMask(reduction);
-    const std::vector<uint32_t> zeros(ones.size(), 0);
-    PackedWeights packed;
-    packed.Assign(ones.data(), 1, reduction);
-    int32_t dot = 0;
-    kernels().bit_gemm(ones.data(), 1, packed, &dot);
-    EXPECT_EQ(dot, reduction);
-    kernels().bit_gemm(zeros.data(), 1, packed, &dot);
-    EXPECT_EQ(dot, -reduction) << "all bits differ";
+    CheckDense(path(), &data, 1, 33, n);
+    CheckDense(path(), &data, n, 129, 7);
+    CheckDense(path(), &data, data.Int(1, 9), data.Int(1, 300), data.Int(1, 140));
   }
 }
 
-TEST_P(KernelsTest, MaskedGemvCountsOnlyTheMask) {
+TEST_P(KernelsTest, DenseOfTheNetworksShapes) {
   TestData data(4);
-  for (const int reduction : InterestingSizes()) {
-    const int outputs = data.Int(1, 9);
-    const auto x = data.Bits(1, reduction);
-    const auto mask = data.Bits(1, reduction);
-    const auto w = data.Bits(outputs, reduction);
-    std::vector<int32_t> expected(outputs, 0), actual(outputs);
-    int valid = 0;
-    for (int k = 0; k < reduction; ++k) {
-      if (!BitAt(mask.data(), k)) continue;
-      ++valid;
-      for (int n = 0; n < outputs; ++n) {
-        expected[n] += reference::SignAt(x.data(), k) *
-                       reference::SignAt(w.data() + n * WordsFor(reduction), k);
+  for (int round = 0; round < 4; ++round) {  // several epilogues
+    for (const int reduction : {128, 256, 400, 512, 1000}) {
+      for (const int outputs : {32, 127, 128, 129, 256}) {
+        CheckDense(path(), &data, 8, reduction, outputs);
       }
     }
-    PackedWeights packed;
-    packed.Assign(w.data(), outputs, reduction);
-    kernels().bit_gemv_masked(x.data(), mask.data(), valid, packed, actual.data());
-    ASSERT_EQ(actual, expected) << reduction;
+    CheckDense(path(), &data, 36, 400, 32);
   }
 }
 
-void CheckConv2D(const KernelTable& kernels, TestData* data, reference::ConvShape s) {
-  const int outputs = data->Int(1, 9);
+TEST_P(KernelsTest, DenseReachesBothEndsOfTheRange) {
+  for (const int reduction : {1, 31, 32, 33, 127, 128, 129, 252, 255, 256, 257, 400, 512, 1000,
+                              2040, 2048, 4097, 32767}) {
+    for (const int outputs : {1, 40}) {
+      const int64_t stride = PaddedWords(reduction);
+      std::vector<uint32_t> ones(WordsFor(reduction), ~0u);
+      ones.back() = LastWordMask(reduction);
+      std::vector<uint32_t> w;
+      for (int n = 0; n < outputs; ++n) w.insert(w.end(), ones.begin(), ones.end());
+      DenseWeights weights;
+      path().dense_prepare(w.data(), outputs, reduction, &weights);
+      Guarded<uint32_t> same(WithStride(ones, reduction, stride));
+      Guarded<uint32_t> other(std::vector<uint32_t>(stride, 0));
+      std::vector<int32_t> dots(outputs);
+      path().dense_dots(same.data(), 1, weights, dots.data());
+      EXPECT_EQ(dots, std::vector<int32_t>(outputs, reduction));
+      path().dense_dots(other.data(), 1, weights, dots.data());
+      EXPECT_EQ(dots, std::vector<int32_t>(outputs, -reduction)) << "all bits differ";
+      for (const int less : {0, 1}) {
+        Guarded<int16_t> limits(PaddedTo(
+            std::vector<int16_t>(outputs, static_cast<int16_t>(reduction - less)), int16_t{-1}));
+        std::vector<uint32_t> bits(WordsFor(outputs));
+        path().dense_to_bits(other.data(), 1, weights, {limits.data()}, bits.data(),
+                             WordsFor(outputs));
+        EXPECT_EQ(bits[0], less ? 0u : LastWordMask(outputs > 32 ? 32 : outputs)) << reduction;
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, FloatEpilogueRoundsTheProductBeforeTheSum) {
+  // 3 * 0.1f is rounded up; a fused multiply and add would keep the excess and not give 0.
+  const float product = 3.0f * 0.1f;
+  Guarded<float> multiplier(std::vector<float>(64, 0.1f)), bias(std::vector<float>(64, -product));
+  const FloatEnd end = {multiplier.data(), bias.data(), 1.0f, false};
+  const std::vector<int32_t> dots(41, 3);
+  std::vector<float> out(41, 1.0f);
+  path().dots_to_float(dots.data(), 1, 41, end, nullptr, out.data(), nullptr, 0);
+  for (const float value : out) EXPECT_EQ(value, 0.0f);
+
+  const std::vector<uint32_t> w(41, 7u);
+  DenseWeights weights;
+  path().dense_prepare(w.data(), 41, 3, &weights);
+  Guarded<uint32_t> a(std::vector<uint32_t>{7u, 0, 0, 0});
+  out.assign(41, 1.0f);
+  path().dense_to_float(a.data(), 1, weights, end, nullptr, out.data(), nullptr, 0);
+  for (const float value : out) EXPECT_EQ(value, 0.0f);
+}
+
+TEST_P(KernelsTest, MemoryFilterAgreesWithReference) {
+  TestData data(7);
+  for (int round = 0; round < 160; ++round) {
+    reference::MemoryShape s;
+    s.batch = 1;
+    s.frames = data.Int(1, 12);
+    s.channels = round < 60 ? InterestingSizes()[round] : data.Int(1, 70);
+    if (round >= 140) s.channels = 128, s.frames = 8;
+    const int multiple = round >= 140 ? 1 : data.Int(1, 3);
+    s.outputs = s.channels * multiple;
+    s.taps = round % 10 == 0 ? data.Int(30, 70) : data.Int(1, 9);
+    s.look_back = data.Int(0, s.taps - 1);
+    s.stride_back = data.Int(1, 4);
+    s.stride_ahead = data.Int(1, 4);
+    SCOPED_TRACE(testing::Message() << "round " << round);
+    const auto x = data.Bits(s.frames, s.channels);
+    const auto w = data.Bits(s.taps, s.outputs);
+    std::vector<int32_t> expected(int64_t{s.frames} * s.outputs);
+    reference::Memory(x.data(), s, w.data(), expected.data());
+
+    const int64_t stride = PaddedWords(s.outputs);
+    Guarded<uint32_t> repeated(s.frames * stride);
+    RepeatChannels(x.data(), WordsFor(s.channels), s.frames, s.channels, multiple,
+                   repeated.data(), stride);
+    MemoryWeights weights;
+    weights.Assign(w.data(), s.taps, s.outputs, s.look_back, s.stride_back, s.stride_ahead);
+    CheckFloatEnd(&data, expected, s.outputs,
+                  [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                      int64_t signs_stride) {
+                    path().memory_to_float(repeated.data(), stride, s.frames, weights, end,
+                                           residual, out, signs, signs_stride);
+                  });
+    Guarded<int16_t> thresholds(PaddedTo<int16_t>(data.Thresholds(s.outputs, s.taps), 32767));
+    const int64_t out_stride = WordsFor(s.outputs) + data.Int(0, 5);
+    Guarded<uint32_t> bits(s.frames * out_stride);
+    path().memory_to_bits(repeated.data(), stride, s.frames, weights, thresholds.data(),
+                          bits.data(), out_stride);
+    ASSERT_TRUE(bits.intact() && repeated.intact());
+    for (int t = 0; t < s.frames; ++t) {
+      for (int n = 0; n < out_stride * kWordBits; ++n) {
+        ASSERT_EQ(BitAt(bits.data() + t * out_stride, n),
+                  n < s.outputs && expected[int64_t{t} * s.outputs + n] >= thresholds[n]);
+      }
+    }
+  }
+}
+
+// Gathered patches, the dense kernel, and what the border leaves out, against the reference.
+void CheckConv2D(const KernelPath& path, TestData* data, reference::ConvShape s) {
+  const int outputs = data->Int(1, 40);
   Conv2DGeometry g;
   g.height = s.height, g.width = s.width, g.channels = s.channels;
   g.kernel_h = s.kernel_h, g.kernel_w = s.kernel_w;
@@ -156,138 +340,127 @@ void CheckConv2D(const KernelTable& kernels, TestData* data, reference::ConvShap
   std::vector<int32_t> expected(positions * outputs), actual(expected.size());
   reference::Conv2D(x.data(), s, w.data(), outputs, expected.data());
 
-  PackedWeights packed;
-  packed.Assign(w.data(), outputs, g.reduction());
-  Conv2DMasks masks;
-  masks.Assign(g);
-  std::vector<uint32_t> patches(int64_t{g.out_w()} * packed.words);
-  for (int oh = 0; oh < g.out_h(); ++oh) {
-    GatherPatches(x.data(), g, oh, 0, g.out_w(), patches.data());
-    for (int ow = 0; ow < g.out_w(); ++ow) {
-      int32_t* dots = actual.data() + (int64_t{oh} * g.out_w() + ow) * outputs;
-      const uint32_t* patch = patches.data() + int64_t{ow} * packed.words;
-      const int index = masks.index(oh, ow);
-      if (index == Conv2DMasks::kNone) {
-        kernels.bit_gemm(patch, 1, packed, dots);
-      } else {
-        kernels.bit_gemv_masked(patch, masks.mask(index), masks.valid(index), packed, dots);
+  DenseWeights weights;
+  path.dense_prepare(w.data(), outputs, g.reduction(), &weights);
+  Conv2DPositions plan;
+  plan.Assign(g, w.data(), outputs);
+  ASSERT_EQ(static_cast<int64_t>(plan.order().size()), positions);
+  PatchGatherer gatherer;
+  gatherer.Assign(g, weights.a_stride);
+  const int64_t pixel_stride = WordsFor(s.channels) + data->Int(0, 2);
+  Guarded<uint32_t> picture(WithStride(x, s.channels, pixel_stride));
+  gatherer.SetPicture(picture.data(), pixel_stride);
+  for (const auto& kind : plan.classes()) {
+    const int64_t count = kind.end - kind.begin;
+    Guarded<uint32_t> patches(gatherer.PatchWords(count));
+    gatherer.Gather(plan.order().data() + kind.begin, count, patches.data());
+    std::vector<int32_t> dots(count * outputs);
+    path.dense_dots(patches.data(), count, weights, dots.data());
+    ASSERT_TRUE(patches.intact());
+    for (int64_t p = 0; p < count; ++p) {
+      for (int n = 0; n < outputs; ++n) {
+        const int differing = (g.reduction() - dots[p * outputs + n]) / 2 - kind.outside[n];
+        actual[int64_t{plan.order()[kind.begin + p]} * outputs + n] = kind.valid - 2 * differing;
       }
     }
   }
-  ASSERT_EQ(actual, expected) << s.height << "x" << s.width << "x" << s.channels << " kernel "
-                              << s.kernel_h << "x" << s.kernel_w << " stride " << s.stride_h << ","
-                              << s.stride_w << " pad " << s.pad_h << "," << s.pad_w;
+  ASSERT_EQ(actual, expected);
 }
 
 TEST_P(KernelsTest, Conv2DAgreesWithReference) {
   TestData data(5);
-  for (const int channels : {1, 3, 31, 32, 33, 64, 100}) {
-    for (const int kernel : {1, 2, 3, 5}) {
-      for (const int stride : {1, 2, 3}) {
-        for (const int pad : {0, 1, 2, 6}) {
-          CheckConv2D(kernels(), &data, {1, data.Int(kernel, 8), data.Int(kernel, 8), channels,
-                                         kernel, kernel, stride, 1, pad, kernel / 2});
+  for (int round = 0; round < 150; ++round) {
+    reference::ConvShape s = {1, data.Int(1, 12), data.Int(1, 12), data.Int(1, 40),
+                              data.Int(1, 5), data.Int(1, 5), data.Int(1, 3), data.Int(1, 3),
+                              data.Int(0, 5), data.Int(0, 5)};
+    if (round % 3 == 0) s.channels = 8 * data.Int(1, 20);
+    if (s.height + 2 * s.pad_h < s.kernel_h || s.width + 2 * s.pad_w < s.kernel_w) continue;
+    SCOPED_TRACE(testing::Message() << "round " << round);
+    CheckConv2D(path(), &data, s);
+  }
+  CheckConv2D(path(), &data, {1, 16, 16, 16, 5, 5, 2, 2, 2, 2});
+  CheckConv2D(path(), &data, {1, 17, 40, 1, 7, 1, 3, 1, 0, 9});
+  CheckConv2D(path(), &data, {1, 2, 2, 5, 2, 2, 5, 5, 30, 30});
+}
+
+TEST_P(KernelsTest, FloatConvolutionOfEveryShape) {
+  TestData data(11);
+  for (int round = 0; round < 60; ++round) {
+    FloatConvShape s;
+    const bool stem = round % 3 == 0;  // the network's own kernel and stride
+    s.kernel_h = stem ? 5 : data.Int(1, 6), s.kernel_w = stem ? 5 : data.Int(1, 6);
+    s.stride_h = stem ? 2 : data.Int(1, 3), s.stride_w = stem ? 2 : data.Int(1, 3);
+    s.out_h = data.Int(1, 5), s.out_w = data.Int(1, 40), s.outputs = data.Int(1, 40);
+    if (round % 6 == 0) s.out_h = 16, s.out_w = 16 * data.Int(1, 2);
+    const int64_t height = (s.out_h - 1) * s.stride_h + s.kernel_h;
+    const int64_t width = (s.out_w - 1) * s.stride_w + s.kernel_w;
+    const bool transpose = data.Int(0, 1) == 1;
+    s.down = transpose ? 1 : width, s.right = transpose ? height : 1;
+    Guarded<float> x(data.Floats(height * width), data.Int(0, 3));
+    const int64_t taps = int64_t{s.kernel_h} * s.kernel_w;
+    const int64_t padded = (s.outputs + 15) / 16 * 16;
+    Guarded<float> w(data.Floats(taps * padded)), bias(data.Floats(padded));
+    const float slope = round % 2 == 0 ? 0.25f : 1.0f;
+    const int64_t positions = int64_t{s.out_h} * s.out_w;
+    const int64_t stride = WordsFor(s.outputs) + data.Int(0, 3);
+    Guarded<float> out(positions * s.outputs, data.Int(0, 3));
+    Guarded<uint32_t> signs(positions * stride), alone(positions * stride);
+    path().float_conv(x.data(), s, w.data(), bias.data(), slope, out.data(), signs.data(), stride);
+    path().float_conv(x.data(), s, w.data(), bias.data(), slope, nullptr, alone.data(), stride);
+    ASSERT_TRUE(out.intact() && signs.intact() && alone.intact());
+    ASSERT_EQ(signs.values(), alone.values());
+    for (int64_t p = 0; p < positions; ++p) {
+      const int64_t h = p / s.out_w * s.stride_h, v = p % s.out_w * s.stride_w;
+      for (int n = 0; n < s.outputs; ++n) {
+        double sum = bias[n], size = std::fabs(bias[n]);
+        for (int i = 0; i < s.kernel_h; ++i) {
+          for (int j = 0; j < s.kernel_w; ++j) {
+            const double term = double{x[(h + i) * s.down + (v + j) * s.right]} *
+                                w[(int64_t{i} * s.kernel_w + j) * padded + n];
+            sum += term;
+            size += std::fabs(term);
+          }
         }
+        const float actual = out[p * s.outputs + n];
+        ASSERT_NEAR(actual, sum >= 0 ? sum : sum * slope, 1e-5 * size) << round << " " << n;
+        ASSERT_EQ(BitAt(signs.data() + p * stride, n), reference::Sign(actual) > 0);
+      }
+      for (int64_t bit = s.outputs; bit < stride * kWordBits; ++bit) {
+        ASSERT_FALSE(BitAt(signs.data() + p * stride, bit)) << "unused bit " << bit;
       }
     }
   }
 }
 
-TEST_P(KernelsTest, Conv2DOfOneDimension) {
-  TestData data(6);
-  CheckConv2D(kernels(), &data, {1, 32, 1, 128, 5, 1, 2, 1, 2, 0});
-  CheckConv2D(kernels(), &data, {1, 1, 17, 40, 1, 7, 1, 3, 0, 9});
-  CheckConv2D(kernels(), &data, {1, 2, 2, 5, 2, 2, 5, 5, 30, 30});
-}
-
-TEST_P(KernelsTest, MemoryFilterAgreesWithReference) {
-  TestData data(7);
-  for (int round = 0; round < 120; ++round) {
-    reference::MemoryShape s;
-    s.batch = 1;
-    s.frames = data.Int(1, 12);
-    s.channels = round < 60 ? InterestingSizes()[round] : data.Int(1, 70);
-    const int multiple = data.Int(1, 3);
-    s.outputs = s.channels * multiple;
-    s.taps = round % 10 == 0 ? data.Int(30, 70) : data.Int(1, 9);
-    s.look_back = data.Int(0, s.taps - 1);
-    s.stride_back = data.Int(1, 4);
-    s.stride_ahead = data.Int(1, 4);
-    const auto x = data.Bits(s.frames, s.channels);
-    const auto w = data.Bits(s.taps, s.outputs);
-    std::vector<int32_t> expected(s.frames * s.outputs), actual(expected.size());
-    reference::Memory(x.data(), s, w.data(), expected.data());
-
-    std::vector<uint32_t> repeated(s.frames * WordsFor(s.outputs));
-    RepeatChannels(x.data(), s.frames, s.channels, multiple, repeated.data());
-    MemoryWeights weights;
-    weights.Assign(w.data(), s.taps, s.outputs, s.look_back, s.stride_back, s.stride_ahead);
-    const int half = s.frames / 2;  // in two pieces
-    kernels().memory_filter(repeated.data(), s.frames, 0, half, weights, actual.data());
-    kernels().memory_filter(repeated.data(), s.frames, half, s.frames - half, weights,
-                            actual.data() + half * s.outputs);
-    ASSERT_EQ(actual, expected) << "round " << round;
-  }
-}
-
-TEST_P(KernelsTest, FloatEpilogueAgreesWithReferenceBitByBit) {
-  TestData data(8);
-  for (const int outputs : {1, 3, 4, 5, 31, 64, 257}) {
-    for (const float slope : {1.0f, 0.25f, -0.1f, 0.0f}) {
-      for (const int residual : {0, 1, 2}) {
-        const int rows = 3;
-        FloatEpilogueParams params;
-        params.multiplier = data.Floats(outputs);
-        params.bias = data.Floats(outputs);
-        params.slope = slope;
-        params.residual_first = residual == 1;
-        std::vector<int32_t> dots(rows * outputs);
-        for (int32_t& dot : dots) dot = data.Int(-300, 300);
-        const std::vector<float> add = data.Floats(rows * outputs);
-        std::vector<float> actual(rows * outputs), expected(actual.size());
-        kernels().float_epilogue(dots.data(), rows, params, residual ? add.data() : nullptr,
-                                 actual.data());
-        for (int i = 0; i < rows * outputs; ++i) {
-          expected[i] = reference::FloatEpilogue(
-              dots[i], params.multiplier[i % outputs], params.bias[i % outputs],
-              residual ? &add[i] : nullptr, slope, params.residual_first);
-        }
-        ASSERT_EQ(std::memcmp(actual.data(), expected.data(), actual.size() * 4), 0)
-            << outputs << " outputs, slope " << slope << ", residual " << residual;
-      }
-    }
-  }
-}
-
-TEST_P(KernelsTest, FloatEpilogueRoundsTheProductBeforeTheSum) {
-  // 3 * 0.1f is rounded up; a fused multiply and add would keep the excess and not give 0.
-  const float product = 3.0f * 0.1f;
-  FloatEpilogueParams params;
-  params.multiplier.assign(9, 0.1f);
-  params.bias.assign(9, -product);
-  const std::vector<int32_t> dots(9, 3);
-  std::vector<float> out(9, 1.0f);
-  kernels().float_epilogue(dots.data(), 1, params, nullptr, out.data());
-  for (const float value : out) EXPECT_EQ(value, 0.0f);
-}
-
-TEST_P(KernelsTest, BitsEpilogueAgreesWithReference) {
-  TestData data(9);
-  for (const int outputs : InterestingSizes()) {
-    std::vector<int32_t> dots(2 * outputs);
-    for (int32_t& dot : dots) dot = data.Int(-3, 3);
-    std::vector<int16_t> thresholds(outputs);
-    for (int16_t& t : thresholds) t = static_cast<int16_t>(data.Int(-3, 3));
-    std::vector<uint32_t> words(2 * WordsFor(outputs), ~0u);
-    kernels().bits_epilogue(dots.data(), 2, thresholds, words.data());
-    for (int r = 0; r < 2; ++r) {
-      const uint32_t* row = words.data() + r * WordsFor(outputs);
+TEST_P(KernelsTest, FloatMatrixTimesVector) {
+  TestData data(12);
+  for (const int inputs : {1, 3, 15, 16, 17, 100, 1024}) {
+    for (const int outputs : {1, 2, 4, 5, 12, 35}) {
+      Guarded<float> x(data.Floats(inputs), 1), w(data.Floats(int64_t{inputs} * outputs), 3);
+      Guarded<float> bias(data.Floats(outputs)), y(outputs, 1);
+      path().float_matvec(x.data(), w.data(), bias.data(), outputs, inputs, y.data());
+      ASSERT_TRUE(y.intact());
       for (int n = 0; n < outputs; ++n) {
-        ASSERT_EQ(BitAt(row, n), reference::BitsEpilogue(dots[r * outputs + n], thresholds[n]));
+        double sum = bias[n], size = std::fabs(bias[n]);
+        for (int k = 0; k < inputs; ++k) {
+          sum += double{x[k]} * w[int64_t{n} * inputs + k];
+          size += std::fabs(double{x[k]} * w[int64_t{n} * inputs + k]);
+        }
+        ASSERT_NEAR(y[n], sum, 1e-5 * size) << outputs << " x " << inputs;
       }
-      ASSERT_EQ(row[WordsFor(outputs) - 1] & ~LastWordMask(outputs), 0u) << "unused bits";
     }
   }
+}
+
+TEST(PathTest, NamesDifferAndPortableComesFirst) {
+  std::vector<std::string> names;
+  for (const KernelPath* path : AvailablePaths()) {
+    for (const std::string& other : names) EXPECT_NE(other, path->name);
+    names.push_back(path->name);
+  }
+  EXPECT_EQ(names[0], "portable");
+  std::string error;
+  EXPECT_NE(ChosenPath(&error), nullptr) << error;
 }
 
 TEST(BitsTest, AppendBitsAtEveryAlignment) {

@@ -15,7 +15,9 @@
 #include "custom_ops/tflite/binary_op.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <string>
 
 #include "custom_ops/kernels/bits.h"
 
@@ -26,6 +28,12 @@ template <typename T>
 void CopyConstant(const TensorView& view, int64_t count, std::vector<T>* out) {
   out->resize(count);
   if (count > 0) std::memcpy(out->data(), view.data, count * sizeof(T));
+}
+
+// A constant on cache lines, padded to whole blocks of outputs.
+void CopyConstant(const TensorView& view, int64_t count, AlignedBuffer<float>* out) {
+  out->Assign((count + kEndBlock - 1) / kEndBlock * kEndBlock);
+  if (count > 0) std::memcpy(out->data(), view.data, count * sizeof(float));
 }
 
 bool CheckConstant(const TensorView& view, const char* name, abi::Type type, int rank,
@@ -58,11 +66,11 @@ bool BinaryOp::Init(const void* options, size_t length, Error* error) {
   int residual_first = 0;
   if (!attributes.Parse(options, length, error) ||
       !attributes.TakeInt("channels", true, 1, kMaxReduction, &channels_, error) ||
-      !attributes.TakeFloat("slope", &float_epilogue_.slope, error) ||
+      !attributes.TakeFloat("slope", &slope_, error) ||
       !attributes.TakeInt("residual_first", false, 0, 1, &residual_first, error)) {
     return false;
   }
-  float_epilogue_.residual_first = residual_first != 0;
+  residual_first_ = residual_first != 0;
   return ReadAttributes(&attributes, error) && attributes.ExpectEmpty(error);
 }
 
@@ -78,10 +86,10 @@ bool BinaryOp::PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type 
       return error->Set("a node with int16 thresholds should have an int32 output of packed bits. "
                         "Received: %s", TypeName(output_type));
     }
-    if (float_epilogue_.slope != 1.0f || float_epilogue_.residual_first) {
+    if (slope_ != 1.0f || residual_first_) {
       return error->Set("a node with int16 thresholds should have neither \"slope\" nor "
                         "\"residual_first\". Received: slope=%g, residual_first=%d",
-                        float_epilogue_.slope, float_epilogue_.residual_first);
+                        slope_, residual_first_);
     }
     if (!CheckConstant(third, "threshold", abi::kInt16, 1, error)) return false;
     to_bits_ = true;
@@ -104,20 +112,67 @@ bool BinaryOp::PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type 
       return error->Set("bias should have the multiplier's shape %s. Received: %s",
                         ToString(third.shape).c_str(), ToString(inputs[kBias].shape).c_str());
     }
-    if (float_epilogue_.residual_first && inputs.size() == 4) {
+    if (residual_first_ && inputs.size() == 4) {
       return error->Set("\"residual_first\" should only be set with a residual. Received: 4 inputs");
     }
     to_bits_ = false;
     outputs_ = third.shape[0];
-    CopyConstant(third, outputs_, &float_epilogue_.multiplier);
-    CopyConstant(inputs[kBias], outputs_, &float_epilogue_.bias);
+    CopyConstant(third, outputs_, &multiplier_);
+    CopyConstant(inputs[kBias], outputs_, &bias_);
   }
   if (outputs_ < 1) return error->Set("a node should have output channels. Received: 0");
   return true;
 }
 
+bool BinaryOp::FindThresholds() {
+  // Without unused bits the rows may be flattened.
+  if (!(slope_ >= 0.0f) || outputs_ % kWordBits != 0) return false;
+  const int reduction = Reduction();
+  std::vector<bool> negated(outputs_, false);
+  for (int n = 0; n < outputs_; ++n) {
+    if (!std::isfinite(multiplier_[n]) || !std::isfinite(bias_[n])) return false;
+    negated[n] = multiplier_[n] < 0.0f;
+  }
+  if (std::find(negated.begin(), negated.end(), true) != negated.end() && !Negate(negated)) {
+    return false;
+  }
+  // Rounding keeps the order: the value grows with the dot product, and so does its sign. A
+  // positive slope keeps the sign but for what becomes too small a number.
+  const auto is_positive = [this](int dot, float multiplier, float bias) {
+    float v = static_cast<float>(dot) * multiplier;
+    v = v + bias;
+    if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
+    return IsPositive(v) != 0;
+  };
+  thresholds_.resize(outputs_);
+  for (int n = 0; n < outputs_; ++n) {
+    const float multiplier = std::fabs(multiplier_[n]);
+    int low = -reduction, high = reduction + 1;  // the threshold lies in [low, high]
+    while (low < high) {
+      const int middle = low + (high - low) / 2;
+      if (is_positive(middle, multiplier, bias_[n])) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    thresholds_[n] = static_cast<int16_t>(std::min(low, 32767));
+    if (low > 32767) return false;
+  }
+  return true;
+}
+
+int BinaryOp::Limit(int valid, int threshold) {
+  const int difference = valid - threshold;
+  if (difference < 0) return -1;
+  return std::min(difference / 2, valid);
+}
+
 bool BinaryOp::Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
-                       Shape* output, Error* error) {
+                       bool signs_only, Shape* output, Error* error) {
+  std::string reason;
+  path_ = ChosenPath(&reason);
+  if (path_ == nullptr) return error->Set("%s", reason.c_str());
   if (inputs.size() < 3 || inputs.size() > 5) {
     return error->Set("a node should have 3, 4 or 5 inputs. Received: %zu inputs", inputs.size());
   }
@@ -153,12 +208,14 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& inputs, abi::Type output_t
     }
   }
   empty_ = elements == 0;
+  if (signs_only && !to_bits_ && inputs.size() == 4) to_bits_ = FindThresholds();
+  if (to_bits_) PlanBits();
   *output = std::move(shape);
   return true;
 }
 
-void BinaryOp::Eval(const void* x, const float* residual, void* out) {
-  if (!empty_) Run(x, residual, out);
+void BinaryOp::Eval(const Operands& operands) {
+  if (!empty_) Run(operands);
 }
 
 bool BinaryOp::CheckChannels(const TensorView& x, int rank, const char* layout,
@@ -193,45 +250,24 @@ bool BinaryOp::CheckWeights(const Shape& shape, const std::vector<uint32_t>& wei
   return true;
 }
 
-int64_t BinaryOp::ScratchWords(int64_t rows, int64_t bits) const {
-  return x_is_float_ || bits % kWordBits != 0 ? rows * WordsFor(bits) : 0;
-}
-
-const uint32_t* BinaryOp::Bits(const void* x, int64_t rows, int bits,
-                               std::vector<uint32_t>* scratch) const {
-  if (x_is_float_) {
-    kernels_.pack(static_cast<const float*>(x), rows, bits, scratch->data());
-    return scratch->data();
-  }
-  const auto* words = static_cast<const uint32_t*>(x);
-  if (bits % kWordBits == 0) return words;
-  // Bits come from outside: clear the unused ones, the kernels count on it.
-  const int64_t count = WordsFor(bits);
-  std::memcpy(scratch->data(), words, rows * count * sizeof(uint32_t));
-  for (int64_t r = 1; r <= rows; ++r) (*scratch)[r * count - 1] &= LastWordMask(bits);
-  return scratch->data();
-}
-
-const void* BinaryOp::Advance(const void* x, int64_t rows, int64_t bits) const {
-  return static_cast<const char*>(x) + rows * (x_is_float_ ? bits : WordsFor(bits)) * 4;
-}
-
-void BinaryOp::Finish(const int32_t* dots, int64_t first, int64_t count, const float* residual,
-                      void* out) {
-  if (to_bits_) {
-    kernels_.bits_epilogue(dots, count, thresholds_,
-                           static_cast<uint32_t*>(out) + first * WordsFor(outputs_));
+void BinaryOp::CopyRows(const Operands& operands, int64_t first, int64_t rows, int bits,
+                        int64_t parts, uint32_t* out, int64_t out_stride) const {
+  if (x_is_float_ && operands.x_stride == 0) {
+    path_->pack(static_cast<const float*>(operands.x) + first * bits, rows, bits, out, out_stride);
     return;
   }
-  const int64_t at = first * outputs_;
-  kernels_.float_epilogue(dots, count, float_epilogue_,
-                          residual == nullptr ? nullptr : residual + at,
-                          static_cast<float*>(out) + at);
-}
-
-int64_t BinaryOp::TileRows(int64_t rows) const {
-  constexpr int64_t kTileDots = 4096;  // 16 kB
-  return std::max<int64_t>(1, std::min(rows, kTileDots / outputs_));
+  const int64_t words = WordsFor(bits);
+  const int64_t part_words = words / parts;  // several parts fill their words
+  const int64_t stride = operands.x_stride == 0 ? part_words : operands.x_stride;
+  const uint32_t* from = static_cast<const uint32_t*>(operands.x) + first * parts * stride;
+  for (int64_t r = 0; r < rows; ++r, out += out_stride) {
+    for (int64_t p = 0; p < parts; ++p, from += stride) {
+      std::memcpy(out + p * part_words, from, part_words * sizeof(uint32_t));
+    }
+    // Bits come from outside: clear the unused ones, the kernels count on it.
+    out[words - 1] &= LastWordMask(bits);
+    std::memset(out + words, 0, (out_stride - words) * sizeof(uint32_t));
+  }
 }
 
 }  // namespace bifsmn

@@ -22,7 +22,8 @@
 #include <memory>
 #include <vector>
 
-#include "custom_ops/kernels/kernel_table.h"
+#include "custom_ops/kernels/aligned_buffer.h"
+#include "custom_ops/kernels/path.h"
 #include "custom_ops/tflite/attributes.h"
 #include "custom_ops/tflite/error.h"
 #include "custom_ops/tflite/tensor_view.h"
@@ -31,6 +32,21 @@ namespace bifsmn {
 
 // Every operator's name starts so; the delegate takes every such node.
 constexpr char kOpPrefix[] = "Bifsmn";
+
+// Where a node reads and writes, for tensors of the prepared shapes.
+struct Operands {
+  // The activations. Either as the interpreter stores them, then x_stride is 0; or packed bits
+  // with clear unused bits and `x_stride` words from one row of the last dimension to the next.
+  const void* x = nullptr;
+  int64_t x_stride = 0;
+  const float* residual = nullptr;  // null without one
+  // float32 as the interpreter stores it, or packed bits with `out_stride` words per row.
+  void* out = nullptr;
+  int64_t out_stride = 0;
+  // Of a float output: null, or where its packed signs go.
+  uint32_t* signs = nullptr;
+  int64_t signs_stride = 0;
+};
 
 class BinaryOp {
  public:
@@ -49,28 +65,53 @@ class BinaryOp {
 
   // Checks the inputs against the attributes, prepares the weights and all scratch memory, and
   // gives the output's shape. Again after every change of a shape.
-  bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type, Shape* output,
-               Error* error);
+  //
+  // With `signs_only` the caller wants nothing of a float output but its signs. Where they are a
+  // threshold of the dot product the operator then writes packed bits, and to_bits() is true;
+  // `output` remains the shape of the floats.
+  bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type, bool signs_only,
+               Shape* output, Error* error);
 
-  // Runs the node. Pointers are to tensors of the prepared shapes; `residual` is null without
-  // one. Allocates nothing.
-  void Eval(const void* x, const float* residual, void* out);
+  // Whether the output is packed bits. Valid after Prepare.
+  bool to_bits() const { return to_bits_; }
+  int outputs() const { return outputs_; }
+
+  // The distance in words of packed rows of x, of `words` words each, that this operator reads in
+  // place; any other is copied. -1 if a float x cannot be had as packed rows of its last
+  // dimension, because they are flattened and have unused bits. Valid after Prepare.
+  virtual int64_t PreferredStride(int64_t words) const = 0;
+
+  // Runs the node. Allocates nothing.
+  void Eval(const Operands& operands);
 
  protected:
-  BinaryOp() : kernels_(Kernels()) {}
+  BinaryOp() = default;
 
   virtual bool ReadAttributes(Attributes* attributes, Error* error) = 0;
 
   // Checks x and the weights' shape for `outputs()` channels, prepares weights and scratch, and
-  // gives the output's shape but for its last dimension.
+  // gives the output's shape but for its last dimension. to_bits() and the epilogue may still
+  // change afterwards.
   virtual bool Plan(const TensorView& x, const Shape& weights_shape,
                     const std::vector<uint32_t>& weights, Shape* lead, Error* error) = 0;
 
-  virtual void Run(const void* x, const float* residual, void* out) = 0;
+  // Largest possible |dot|.
+  virtual int Reduction() const = 0;
 
-  int outputs() const { return outputs_; }
+  // Prepares for bits by thresholds(): once per Prepare, after Plan.
+  virtual void PlanBits() = 0;
+
+  // Reverses the weights of some outputs. Returns false if that is not worth while.
+  virtual bool Negate(const std::vector<bool>& outputs) = 0;
+
+  virtual void Run(const Operands& operands) = 0;
+
   int channels() const { return channels_; }
-  const KernelTable& kernels() const { return kernels_; }
+  const KernelPath& path() const { return *path_; }
+  const std::vector<int16_t>& thresholds() const { return thresholds_; }
+  FloatEnd float_end() const {
+    return {multiplier_.data(), bias_.data(), slope_, residual_first_};
+  }
 
   // Checks an activation tensor whose last dimension should hold channels() values.
   bool CheckChannels(const TensorView& x, int rank, const char* layout, Error* error) const;
@@ -79,29 +120,31 @@ class BinaryOp {
   static bool CheckWeights(const Shape& shape, const std::vector<uint32_t>& weights, int rows,
                            int64_t bits, Error* error);
 
-  // The packed bits of `rows` rows of `bits` activations each: x itself, or `scratch`, which
-  // ScratchWords() sizes.
-  const uint32_t* Bits(const void* x, int64_t rows, int bits, std::vector<uint32_t>* scratch) const;
-  int64_t ScratchWords(int64_t rows, int64_t bits) const;
-  // The activations `rows` rows of `bits` further on.
-  const void* Advance(const void* x, int64_t rows, int64_t bits) const;
+  bool x_is_float() const { return x_is_float_; }
 
-  // Ends the rows first .. first + count - 1 of the output from their dot products.
-  void Finish(const int32_t* dots, int64_t first, int64_t count, const float* residual, void* out);
+  // Writes `rows` rows of `bits` activations each as clean packed rows, from row `first` of x on.
+  // A row of x is `parts` rows of its last dimension.
+  void CopyRows(const Operands& operands, int64_t first, int64_t rows, int bits, int64_t parts,
+                uint32_t* out, int64_t out_stride) const;
 
-  // Rows to treat at a time, so that their dot products stay in the cache.
-  int64_t TileRows(int64_t rows) const;
+  // The limit of differing bits for dot = valid - 2 * differing >= threshold; -1 for never.
+  static int Limit(int valid, int threshold);
 
  private:
   bool PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type output_type, Error* error);
+  // Turns a float epilogue into thresholds of the same signs, if there are such.
+  bool FindThresholds();
 
-  const KernelTable& kernels_;
+  const KernelPath* path_ = nullptr;
   int channels_ = 0;
   int outputs_ = 0;
   bool x_is_float_ = false;
   bool to_bits_ = false;
   bool empty_ = false;
-  FloatEpilogueParams float_epilogue_;
+  AlignedBuffer<float> multiplier_;
+  AlignedBuffer<float> bias_;
+  float slope_ = 1.0f;
+  bool residual_first_ = false;
   std::vector<int16_t> thresholds_;
 };
 

@@ -122,6 +122,42 @@ struct Registration {
   uint64_t reserved[8];
 };
 
+// The builtin operators that the delegate knows, and what their nodes' builtin_data begins with.
+constexpr int32_t kBuiltinConv2D = 3;
+constexpr int32_t kBuiltinFullyConnected = 9;
+constexpr int32_t kBuiltinReshape = 22;
+constexpr int32_t kBuiltinSoftmax = 25;
+constexpr int32_t kBuiltinPad = 34;
+constexpr int32_t kBuiltinTranspose = 39;
+constexpr int32_t kBuiltinLeakyRelu = 98;
+
+enum Padding : int { kPaddingUnknown = 0, kPaddingSame = 1, kPaddingValid = 2 };
+enum Activation : int { kActivationNone = 0, kActivationRelu = 1 };
+
+struct ConvParams {
+  Padding padding;
+  int stride_width;
+  int stride_height;
+  Activation activation;
+  int dilation_width_factor;
+  int dilation_height_factor;
+};
+
+struct FullyConnectedParams {
+  Activation activation;
+  int weights_format;  // 0: as stored
+  bool keep_num_dims;
+  bool asymmetric_quantize_inputs;
+};
+
+struct LeakyReluParams {
+  float alpha;
+};
+
+struct SoftmaxParams {
+  float beta;
+};
+
 constexpr int32_t kBuiltinCustom = 32;
 constexpr int32_t kBuiltinDelegate = 51;
 
@@ -198,6 +234,12 @@ BIFSMN_OFFSET(Registration, registration_external, 64);
 BIFSMN_OFFSET(Registration, async_kernel, 72);
 BIFSMN_OFFSET(Registration, inplace_operator, 80);
 BIFSMN_OFFSET(Registration, reserved, 88);
+BIFSMN_OFFSET(ConvParams, stride_width, 4);
+BIFSMN_OFFSET(ConvParams, activation, 12);
+BIFSMN_OFFSET(ConvParams, dilation_width_factor, 16);
+static_assert(sizeof(ConvParams) == 24, "ConvParams is misplaced");
+BIFSMN_OFFSET(FullyConnectedParams, weights_format, 4);
+BIFSMN_OFFSET(FullyConnectedParams, keep_num_dims, 8);
 BIFSMN_OFFSET(DelegateParams, nodes_to_replace, 8);
 BIFSMN_OFFSET(DelegateParams, output_tensors, 24);
 BIFSMN_OFFSET(Context, GetExecutionPlan, 8);

@@ -14,6 +14,7 @@
 
 // The delegate: what `load_delegate("libbifsmn_ops.so")` finds.
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,6 +25,7 @@
 #include "custom_ops/tflite/binary_op.h"
 #include "custom_ops/tflite/c_abi.h"
 #include "custom_ops/tflite/export.h"
+#include "custom_ops/tflite/neighbours.h"
 #include "custom_ops/tflite/partition.h"
 #include "custom_ops/tflite/report.h"
 
@@ -70,7 +72,7 @@ bool IsOurs(const abi::Registration* registration) {
 }
 
 // Claims every node whose operator has our prefix, known or not: an unknown one then gets a clear
-// message rather than the interpreter's.
+// message rather than the interpreter's. And the real-valued neighbours that we can run.
 abi::Status Prepare(abi::Context* context, abi::Delegate* delegate) {
   return Guard(context, kName, [&](Error* error) {
     abi::IntArray* plan = nullptr;
@@ -88,8 +90,13 @@ abi::Status Prepare(abi::Context* context, abi::Delegate* delegate) {
       }
       if (IsOurs(registration)) claimed.push_back(index);
     }
+    if (claimed.size() == 1) return true;
+    const std::vector<int> neighbours = FindNeighbours(context, nodes);
+    claimed.insert(claimed.end(), neighbours.begin(), neighbours.end());
+    std::sort(claimed.begin() + 1, claimed.end(), [&nodes](int a, int b) {
+      return std::find(nodes.begin(), nodes.end(), a) < std::find(nodes.begin(), nodes.end(), b);
+    });
     claimed[0] = static_cast<int>(claimed.size()) - 1;
-    if (claimed[0] == 0) return true;
     abi::Registration kernel = {};
     kernel.init = KernelInit;
     kernel.free = KernelFree;

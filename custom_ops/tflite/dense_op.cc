@@ -22,7 +22,16 @@
 namespace bifsmn {
 namespace {
 
+// Rows that are copied at a time.
+constexpr int64_t kTileRows = 64;
+
 class DenseOp : public BinaryOp {
+ public:
+  int64_t PreferredStride(int64_t words) const override {
+    if (parts_ == 1) return weights_.a_stride;
+    return words * parts_ == weights_.words && channels() % kWordBits == 0 ? words : -1;
+  }
+
  protected:
   bool ReadAttributes(Attributes*, Error*) override { return true; }
 
@@ -38,23 +47,69 @@ class DenseOp : public BinaryOp {
     lead->assign(x.shape.begin(), x.shape.end() - trailing);
     if (!Product(*lead, &rows_)) return error->Set("x has too many rows");
     if (!CheckWeights(weights_shape, weights, outputs(), channels(), error)) return false;
-    weights_.Assign(weights.data(), outputs(), channels());
-    tile_ = TileRows(rows_);
-    scratch_.resize(ScratchWords(tile_, channels()));
-    dots_.resize(tile_ * outputs());
+    parts_ = 1;
+    for (int i = 1; i < trailing; ++i) parts_ *= x.shape[x.rank() - 1 - i];
+    stored_ = weights;
+    path().dense_prepare(stored_.data(), outputs(), channels(), &weights_);
+    scratch_.Assign(std::min(rows_, kTileRows) * weights_.a_stride);
     return true;
   }
 
-  void Run(const void* x, const float* residual, void* out) override {
-    for (int64_t r = 0; r < rows_; r += tile_) {
-      const int64_t count = std::min(tile_, rows_ - r);
-      const uint32_t* bits = Bits(Advance(x, r, channels()), count, channels(), &scratch_);
-      kernels().bit_gemm(bits, count, weights_, dots_.data());
-      Finish(dots_.data(), r, count, residual, out);
+  int Reduction() const override { return channels(); }
+
+  bool Negate(const std::vector<bool>& rows) override {
+    const int64_t words = WordsFor(channels());
+    for (int64_t n = 0; n < outputs(); ++n) {
+      if (!rows[n]) continue;
+      for (int64_t w = 0; w < words; ++w) stored_[n * words + w] = ~stored_[n * words + w];
+      stored_[(n + 1) * words - 1] &= LastWordMask(channels());
+    }
+    path().dense_prepare(stored_.data(), outputs(), channels(), &weights_);
+    return true;
+  }
+
+  void PlanBits() override {
+    const int64_t padded = (int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock;
+    limits_.Assign(padded);
+    for (int64_t n = 0; n < padded; ++n) {
+      limits_[n] =
+          n < outputs() ? static_cast<int16_t>(Limit(channels(), thresholds()[n])) : int16_t{-1};
+    }
+  }
+
+  void Run(const Operands& o) override {
+    // Rows that lie as the kernels read them, or else a copy.
+    const int64_t stride = o.x_stride == 0 ? WordsFor(channels()) / parts_ : o.x_stride;
+    const bool clean = o.x_stride != 0 || (!x_is_float() && channels() % kWordBits == 0);
+    const bool aligned = reinterpret_cast<uintptr_t>(o.x) % kRowAlignment == 0;
+    if (clean && aligned && stride * parts_ == weights_.a_stride &&
+        (parts_ == 1 || stride * parts_ == weights_.words)) {
+      Multiply(static_cast<const uint32_t*>(o.x), 0, rows_, o);
+      return;
+    }
+    for (int64_t r = 0; r < rows_; r += kTileRows) {
+      const int64_t count = std::min(kTileRows, rows_ - r);
+      CopyRows(o, r, count, channels(), parts_, scratch_.data(), weights_.a_stride);
+      Multiply(scratch_.data(), r, count, o);
     }
   }
 
  private:
+  // Output rows first .. first + count - 1 from as many clean rows.
+  void Multiply(const uint32_t* rows, int64_t first, int64_t count, const Operands& o) {
+    if (to_bits()) {
+      path().dense_to_bits(rows, count, weights_, {limits_.data()},
+                           static_cast<uint32_t*>(o.out) + first * o.out_stride, o.out_stride);
+      return;
+    }
+    const int64_t at = first * outputs();
+    path().dense_to_float(rows, count, weights_, float_end(),
+                          o.residual == nullptr ? nullptr : o.residual + at,
+                          static_cast<float*>(o.out) + at,
+                          o.signs == nullptr ? nullptr : o.signs + first * o.signs_stride,
+                          o.signs_stride);
+  }
+
   // How many trailing dimensions form the reduction; 0 if none do.
   int TrailingDimensions(const TensorView& x) const {
     const bool is_float = x.type == abi::kFloat32;
@@ -73,10 +128,11 @@ class DenseOp : public BinaryOp {
   }
 
   int64_t rows_ = 0;
-  int64_t tile_ = 1;
-  PackedWeights weights_;
-  std::vector<uint32_t> scratch_;
-  std::vector<int32_t> dots_;
+  int64_t parts_ = 1;  // rows of x's last dimension that form a row
+  std::vector<uint32_t> stored_;
+  DenseWeights weights_;
+  AlignedBuffer<int16_t> limits_;
+  AlignedBuffer<uint32_t> scratch_;
 };
 
 }  // namespace

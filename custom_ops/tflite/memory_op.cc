@@ -17,13 +17,18 @@
 #include <algorithm>
 
 #include "custom_ops/kernels/bits.h"
-#include "custom_ops/kernels/memory_filter.h"
+#include "custom_ops/kernels/repeat_channels.h"
 #include "custom_ops/tflite/binary_op.h"
 
 namespace bifsmn {
 namespace {
 
 class MemoryOp : public BinaryOp {
+ public:
+  int64_t PreferredStride(int64_t words) const override {
+    return multiple_ == 1 ? weights_.stride : words;
+  }
+
  protected:
   bool ReadAttributes(Attributes* attributes, Error* error) override {
     return attributes->TakeInt("look_back", false, 0, kMaxReduction, &look_back_, error) &&
@@ -52,28 +57,60 @@ class MemoryOp : public BinaryOp {
     int64_t size = 0;  // of the repeated channels of a clip, before memory is sized by it
     if (!Product({x.shape[1], outputs()}, &size)) {
       return error->Set("the output should have at most 2^31 - 1 elements. Received: %d frames of "
-                        "%d channels", frames_, outputs());
+                        "%d channels", x.shape[1], outputs());
     }
     weights_.Assign(weights.data(), taps, outputs(), look_back_, stride_back_, stride_ahead_);
-    scratch_.resize(ScratchWords(frames_, channels()));
-    repeated_.resize(multiple_ > 1 ? int64_t{frames_} * weights_.words : 0);
-    tile_ = TileRows(frames_);
-    dots_.resize(tile_ * outputs());
+    scratch_.Assign(frames_ * PaddedWords(channels()));
+    repeated_.Assign(multiple_ > 1 ? frames_ * weights_.stride : 0);
     return true;
   }
 
-  void Run(const void* x, const float* residual, void* out) override {
-    for (int64_t b = 0; b < batch_; ++b) {
-      const uint32_t* clip =
-          Bits(Advance(x, b * frames_, channels()), frames_, channels(), &scratch_);
-      if (multiple_ > 1) {
-        RepeatChannels(clip, frames_, channels(), multiple_, repeated_.data());
-        clip = repeated_.data();
+  int Reduction() const override { return static_cast<int>(weights_.offsets.size()); }
+
+  bool Negate(const std::vector<bool>& channels) override {
+    for (size_t i = 0; i < weights_.offsets.size(); ++i) {
+      uint32_t* row = weights_.signs.data() + i * weights_.stride;
+      for (int n = 0; n < outputs(); ++n) {
+        if (channels[n]) row[n / kWordBits] ^= uint32_t{1} << (n % kWordBits);
       }
-      for (int64_t t = 0; t < frames_; t += tile_) {
-        const int64_t count = std::min(tile_, frames_ - t);
-        kernels().memory_filter(clip, frames_, t, count, weights_, dots_.data());
-        Finish(dots_.data(), b * frames_ + t, count, residual, out);
+    }
+    return true;
+  }
+
+  void PlanBits() override {
+    thresholds_.Assign((int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock);
+    for (int64_t n = 0; n < thresholds_.size(); ++n) {
+      thresholds_[n] = n < outputs() ? thresholds()[n] : int16_t{32767};
+    }
+  }
+
+  void Run(const Operands& o) override {
+    for (int64_t b = 0; b < batch_; ++b) {
+      const uint32_t* clip = scratch_.data();
+      int64_t stride = PaddedWords(channels());
+      if (o.x_stride == stride && reinterpret_cast<uintptr_t>(o.x) % kRowAlignment == 0) {
+        clip = static_cast<const uint32_t*>(o.x) + b * frames_ * stride;
+      } else {
+        CopyRows(o, b * frames_, frames_, channels(), 1, scratch_.data(), stride);
+      }
+      if (multiple_ > 1) {
+        RepeatChannels(clip, stride, frames_, channels(), multiple_, repeated_.data(),
+                       weights_.stride);
+        clip = repeated_.data();
+        stride = weights_.stride;
+      }
+      const int64_t at = b * frames_ * outputs();
+      if (to_bits()) {
+        path().memory_to_bits(clip, stride, frames_, weights_, thresholds_.data(),
+                              static_cast<uint32_t*>(o.out) + b * frames_ * o.out_stride,
+                              o.out_stride);
+      } else {
+        path().memory_to_float(clip, stride, frames_, weights_, float_end(),
+                               o.residual == nullptr ? nullptr : o.residual + at,
+                               static_cast<float*>(o.out) + at,
+                               o.signs == nullptr ? nullptr
+                                                  : o.signs + b * frames_ * o.signs_stride,
+                               o.signs_stride);
       }
     }
   }
@@ -82,14 +119,13 @@ class MemoryOp : public BinaryOp {
   int look_back_ = 0;
   int stride_back_ = 1;
   int stride_ahead_ = 1;
-  int batch_ = 0;
-  int frames_ = 0;
+  int64_t batch_ = 0;
+  int64_t frames_ = 0;
   int multiple_ = 1;
-  int64_t tile_ = 1;
   MemoryWeights weights_;
-  std::vector<uint32_t> scratch_;
-  std::vector<uint32_t> repeated_;
-  std::vector<int32_t> dots_;
+  AlignedBuffer<int16_t> thresholds_;
+  AlignedBuffer<uint32_t> scratch_;
+  AlignedBuffer<uint32_t> repeated_;
 };
 
 }  // namespace

@@ -15,12 +15,12 @@
 #include "custom_ops/tflite/partition.h"
 
 #include <algorithm>
-#include <cstring>
+#include <map>
+
+#include "custom_ops/kernels/bits.h"
 
 namespace bifsmn {
 namespace {
-
-constexpr size_t kAlignment = 64;
 
 bool CopyIndices(const abi::IntArray* array, std::vector<int>* out) {
   if (array == nullptr || array->size < 0) return false;
@@ -29,7 +29,7 @@ bool CopyIndices(const abi::IntArray* array, std::vector<int>* out) {
 }
 
 // Prefixes an error with the node it is about.
-bool At(const std::string& name, Error* error) {
+bool About(const std::string& name, Error* error) {
   const std::string text = error->text();
   return error->Set("%.60s: %s", name.c_str(), text.c_str());
 }
@@ -43,15 +43,45 @@ void Partition::Init(abi::Context* context, const abi::DelegateParams& params) {
     init_error_ = "the interpreter gave no nodes to run";
     return;
   }
+  std::vector<int> first, last;
   for (const int node : nodes) {
+    BuiltinNode builtin;
+    if (builtin.Assign(context, node)) {
+      // The classifier's nodes begin with these.
+      const bool behind = !last.empty() || builtin.code == abi::kBuiltinReshape ||
+                          builtin.code == abi::kBuiltinFullyConnected;
+      (behind ? last : first).push_back(node);
+      continue;
+    }
     steps_.emplace_back();
     Error error;
     if (!InitStep(context, node, &steps_.back(), &error)) {
-      At(steps_.back().name, &error);
+      About(steps_.back().name, &error);
       init_error_ = error.text();
       return;
     }
   }
+  Error error;
+  if (!InitEnds(context, first, last, &error)) init_error_ = error.text();
+}
+
+bool Partition::InitEnds(abi::Context* context, const std::vector<int>& first,
+                         const std::vector<int>& last, Error* error) {
+  if (!first.empty()) {
+    stem_ = std::make_unique<Stem>();
+    if (!stem_->Parse(context, first)) return error->Set("the first convolution has changed");
+    stem_wanted_.resize(stem_->made().size());
+  }
+  if (!last.empty()) {
+    classifier_ = std::make_unique<Classifier>();
+    if (!classifier_->Parse(context, last)) return error->Set("the classifier has changed");
+    classifier_wanted_.resize(classifier_->made().size());
+  }
+  return true;
+}
+
+bool Partition::IsWanted(int tensor) const {
+  return std::find(outputs_.begin(), outputs_.end(), tensor) != outputs_.end();
 }
 
 bool Partition::InitStep(abi::Context* context, int node_index, Step* step, Error* error) {
@@ -78,126 +108,265 @@ bool Partition::InitStep(abi::Context* context, int node_index, Step* step, Erro
 
 bool Partition::Prepare(abi::Context* context, Error* error) {
   if (!init_error_.empty()) return error->Set("%s", init_error_.c_str());
-  producers_.clear();
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    if (!PrepareStep(context, i, error)) return At(steps_[i].name, error);
-    producers_[steps_[i].output] = i;
+  std::map<int, int> producers;  // tensor to step
+  if (stem_ != nullptr) {
+    std::string reason;
+    if (ChosenPath(&reason) == nullptr) return error->Set("%s", reason.c_str());
+    if (!stem_->Prepare(context, error)) return false;
+    stem_signs_.Assign(stem_->positions() * WordsFor(stem_->shape().back()));
+    producers[stem_->output()] = kStem;
+    for (const auto& made : stem_->made()) {
+      if (!IsWanted(made.tensor)) continue;
+      abi::Tensor* tensor = TensorAt(context, made.tensor, error);
+      if (tensor == nullptr || !Resize(context, tensor, made.shape, error)) return false;
+    }
   }
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    Step& step = steps_[i];
+    const auto producer = [&](size_t input) {
+      if (input >= step.inputs.size()) return +kHost;
+      const auto found = producers.find(step.inputs[input]);
+      return found == producers.end() ? +kHost : found->second;
+    };
+    step.x_step = producer(BinaryOp::kX);
+    step.residual_step = producer(BinaryOp::kResidual);
+    step.host = IsWanted(step.output);
+    producers[step.output] = static_cast<int>(i);
+  }
+  if (classifier_ != nullptr) {
+    const auto found = producers.find(classifier_->input());
+    classifier_step_ = found == producers.end() ? +kHost : found->second;
+  }
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (!PrepareStep(context, i, error)) return About(steps_[i].name, error);
+  }
+  if (classifier_ != nullptr) {
+    TensorView x;
+    const abi::Tensor* tensor = TensorAt(context, classifier_->input(), error);
+    if (tensor == nullptr || !x.Assign(*tensor, error)) return false;
+    if (classifier_step_ >= 0) x.shape = steps_[classifier_step_].shape;
+    std::string reason;
+    if (ChosenPath(&reason) == nullptr) return error->Set("%s", reason.c_str());
+    if (!classifier_->Prepare(x.shape, error)) return false;
+    for (const auto& made : classifier_->made()) {
+      if (!IsWanted(made.tensor)) continue;
+      abi::Tensor* output = TensorAt(context, made.tensor, error);
+      if (output == nullptr || !Resize(context, output, made.shape, error)) return false;
+    }
+  }
+  PlanPlaces();
   PlanArena();
+  return true;
+}
+
+bool Partition::OnlySigns(size_t index) const {
+  if (steps_[index].host || classifier_step_ == static_cast<int>(index)) return false;
+  for (const Step& step : steps_) {
+    if (step.residual_step == static_cast<int>(index)) return false;
+  }
   return true;
 }
 
 bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
   Step& step = steps_[index];
   std::vector<TensorView> inputs;
-  for (const int tensor : step.inputs) {
-    const abi::Tensor* host = TensorAt(context, tensor, error);
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    const abi::Tensor* host = TensorAt(context, step.inputs[i], error);
     if (host == nullptr) return false;
     TensorView view;
     if (!view.Assign(*host, error)) return false;
-    const auto producer = producers_.find(tensor);
-    if (producer != producers_.end()) {
+    const int producer = i == BinaryOp::kX          ? step.x_step
+                         : i == BinaryOp::kResidual ? step.residual_step
+                                                    : +kHost;
+    if (producer != kHost) {
       // The interpreter's idea of an inner shape may be older than the last resize.
-      view.shape = steps_[producer->second].shape;
+      view.shape = producer == kStem ? stem_->shape() : steps_[producer].shape;
       view.constant = false;
       view.data = nullptr;
     }
     inputs.push_back(std::move(view));
   }
   abi::Tensor* output = TensorAt(context, step.output, error);
-  if (output == nullptr || !step.op->Prepare(inputs, output->type, &step.shape, error)) {
+  if (output == nullptr ||
+      !step.op->Prepare(inputs, output->type, OnlySigns(index), &step.shape, error)) {
     return false;
   }
   int64_t elements = 0;
   Product(step.shape, &elements);
   step.bytes = static_cast<size_t>(elements) * 4;  // float32 or int32
-  step.offset = -1;
-  const bool inner = std::find(outputs_.begin(), outputs_.end(), step.output) == outputs_.end();
-  if (inner) {
-    step.offset = 0;  // PlanArena finds the place
-    return true;
-  }
-  return Resize(context, output, step.shape, error);
+  return !step.host || Resize(context, output, step.shape, error);
 }
 
-// First fit by order of execution: a tensor may take the place of one that no later step reads.
+// Chooses how every output is held.
+void Partition::PlanPlaces() {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    Step& step = steps_[i];
+    const int64_t words = WordsFor(step.op->outputs());
+    // The distance between rows that the readers agree on.
+    int64_t stride = 0;
+    for (Step& reader : steps_) {
+      if (reader.x_step != static_cast<int>(i)) continue;
+      const int64_t preferred = reader.op->PreferredStride(words);
+      reader.reads_floats = preferred < 0;
+      if (preferred < 0) continue;
+      stride = stride == 0 || stride == preferred ? preferred : words;
+    }
+    step.place = Place();
+    step.signs = Place();
+    const int64_t last = step.shape.empty() ? 1 : step.shape.back();
+    const int64_t rows = last == 0 ? 0 : static_cast<int64_t>(step.bytes) / 4 / last;
+    if (step.op->to_bits()) {
+      step.stride = step.host || stride == 0 ? words : stride;
+      step.place.size = rows * step.stride * 4;
+      continue;
+    }
+    step.place.size = static_cast<int64_t>(step.bytes);
+    step.signs_stride = stride;
+    step.signs.size = rows * stride * 4;
+  }
+}
+
+// First fit by order of execution: an output may take the place of one that no later step reads.
 void Partition::PlanArena() {
-  struct Place {
-    size_t begin, end;  // bytes
-    size_t last_use;    // step
+  struct Taken {
+    int64_t begin, end;
+    size_t last_use;  // step
   };
   std::vector<size_t> last_use(steps_.size());
   for (size_t i = 0; i < steps_.size(); ++i) {
     last_use[i] = i;
-    for (const int tensor : steps_[i].inputs) {
-      const auto producer = producers_.find(tensor);
-      if (producer != producers_.end()) {
-        last_use[producer->second] = std::max(last_use[producer->second], i);
-      }
+    for (const int made : {steps_[i].x_step, steps_[i].residual_step}) {
+      if (made >= 0) last_use[made] = i;
     }
   }
-  std::vector<Place> live;  // sorted by begin
-  size_t total = 0;
+  if (classifier_step_ >= 0) last_use[classifier_step_] = steps_.size();
+  std::vector<Taken> taken;  // sorted by begin
+  int64_t total = 0;
   for (size_t i = 0; i < steps_.size(); ++i) {
-    if (steps_[i].offset < 0) continue;
-    live.erase(std::remove_if(live.begin(), live.end(),
-                              [i](const Place& place) { return place.last_use < i; }),
-               live.end());
-    const size_t size = (steps_[i].bytes + kAlignment - 1) / kAlignment * kAlignment;
-    size_t begin = 0;
-    auto at = live.begin();
-    for (; at != live.end() && at->begin < begin + size; ++at) begin = std::max(begin, at->end);
-    live.insert(at, {begin, begin + size, last_use[i]});
-    steps_[i].offset = static_cast<int64_t>(begin);
-    total = std::max(total, begin + size);
+    taken.erase(std::remove_if(taken.begin(), taken.end(),
+                               [i](const Taken& place) { return place.last_use < i; }),
+                taken.end());
+    for (Place* place : {&steps_[i].place, &steps_[i].signs}) {
+      if (place->size == 0 || (place == &steps_[i].place && steps_[i].host)) continue;
+      constexpr int64_t kAlignment = AlignedBuffer<char>::kAlignment;
+      const int64_t size = (place->size + kAlignment - 1) / kAlignment * kAlignment;
+      int64_t begin = 0;
+      auto at = taken.begin();
+      for (; at != taken.end() && at->begin < begin + size; ++at) begin = std::max(begin, at->end);
+      taken.insert(at, {begin, begin + size, last_use[i]});
+      place->offset = begin;
+      total = std::max(total, begin + size);
+    }
   }
-  arena_.assign((total + kAlignment) / sizeof(uint64_t), 0);
+  arena_.Assign(total);
 }
 
-const void* Partition::InputData(abi::Context* context, int tensor, size_t step,
-                                 Error* error) const {
-  const auto producer = producers_.find(tensor);
-  if (producer != producers_.end() && producer->second < step &&
-      steps_[producer->second].offset >= 0) {
-    const auto base = reinterpret_cast<uintptr_t>(arena_.data());
-    const size_t skip = (kAlignment - base % kAlignment) % kAlignment;
-    return reinterpret_cast<const char*>(arena_.data()) + skip + steps_[producer->second].offset;
-  }
+char* Partition::HostData(abi::Context* context, int tensor, size_t bytes, Error* error) {
   const abi::Tensor* host = TensorAt(context, tensor, error);
   if (host == nullptr) return nullptr;
-  if (host->data == nullptr && host->bytes != 0) error->Set("an input has no memory");
-  return host->data;
-}
-
-void* Partition::OutputData(abi::Context* context, const Step& step, Error* error) {
-  if (step.offset >= 0) {
-    const auto base = reinterpret_cast<uintptr_t>(arena_.data());
-    const size_t skip = (kAlignment - base % kAlignment) % kAlignment;
-    return reinterpret_cast<char*>(arena_.data()) + skip + step.offset;
-  }
-  abi::Tensor* host = TensorAt(context, step.output, error);
-  if (host == nullptr) return nullptr;
-  if (host->bytes < step.bytes) {
-    error->Set("the output should hold %zu bytes. Received: %zu", step.bytes, host->bytes);
+  if (host->data == nullptr) {
+    error->Set("a tensor has no memory");
     return nullptr;
   }
-  return host->data;
+  if (host->bytes < bytes) {
+    error->Set("a tensor should hold %zu bytes. Received: %zu", bytes, host->bytes);
+    return nullptr;
+  }
+  return static_cast<char*>(host->data);
+}
+
+bool Partition::Run(abi::Context* context, Step* step, Error* error) {
+  Operands operands;
+  const auto data = [&](const Step& made) {
+    return made.host ? HostData(context, made.output, made.bytes, error) : At(made.place);
+  };
+  if (step->x_step == kStem) {
+    operands.x = stem_signs_.data();
+    operands.x_stride = WordsFor(stem_->shape().back());
+  } else if (step->x_step == kHost) {
+    operands.x = HostData(context, step->inputs[BinaryOp::kX], 0, error);
+  } else {
+    const Step& made = steps_[step->x_step];
+    if (made.op->to_bits()) {
+      operands.x = data(made);
+      operands.x_stride = made.stride;
+    } else if (made.signs.offset >= 0 && !step->reads_floats) {
+      operands.x = At(made.signs);
+      operands.x_stride = made.signs_stride;
+    } else {
+      operands.x = data(made);
+    }
+  }
+  const bool has_residual = step->inputs.size() > BinaryOp::kResidual;
+  if (has_residual) {
+    operands.residual = reinterpret_cast<const float*>(
+        step->residual_step >= 0 ? data(steps_[step->residual_step])
+                                 : HostData(context, step->inputs[BinaryOp::kResidual],
+                                            step->bytes, error));
+  }
+  operands.out = data(*step);
+  operands.out_stride = step->stride;
+  if (step->signs.offset >= 0) {
+    operands.signs = reinterpret_cast<uint32_t*>(At(step->signs));
+    operands.signs_stride = step->signs_stride;
+  }
+  if (operands.x == nullptr || operands.out == nullptr ||
+      (has_residual && operands.residual == nullptr)) {
+    return false;
+  }
+  step->op->Eval(operands);
+  return true;
+}
+
+template <typename Made>
+bool Partition::FindWanted(abi::Context* context, const Made& made, std::vector<float*>* wanted,
+                           Error* error) {
+  for (size_t i = 0; i < made.size(); ++i) {
+    (*wanted)[i] = nullptr;
+    if (!IsWanted(made[i].tensor)) continue;
+    int64_t elements = 0;
+    Product(made[i].shape, &elements);
+    if (elements == 0) continue;
+    (*wanted)[i] = reinterpret_cast<float*>(
+        HostData(context, made[i].tensor, elements * sizeof(float), error));
+    if ((*wanted)[i] == nullptr) return false;
+  }
+  return true;
+}
+
+bool Partition::RunStem(abi::Context* context, Error* error) {
+  const char* x = HostData(context, stem_->input(), 0, error);
+  if (x == nullptr || !FindWanted(context, stem_->made(), &stem_wanted_, error)) return false;
+  stem_->Eval(reinterpret_cast<const float*>(x), stem_wanted_, stem_signs_.data(),
+              WordsFor(stem_->shape().back()));
+  return true;
+}
+
+bool Partition::RunClassifier(abi::Context* context, Error* error) {
+  const char* x = nullptr;
+  if (classifier_step_ >= 0 && !steps_[classifier_step_].host) {
+    x = At(steps_[classifier_step_].place);
+  } else {
+    x = HostData(context, classifier_->input(), 0, error);
+  }
+  if (x == nullptr || !FindWanted(context, classifier_->made(), &classifier_wanted_, error)) {
+    return false;
+  }
+  if (classifier_wanted_.back() == nullptr) return true;  // nobody asks
+  classifier_->Eval(reinterpret_cast<const float*>(x), classifier_wanted_);
+  return true;
 }
 
 bool Partition::Eval(abi::Context* context, Error* error) {
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    Step& step = steps_[i];
-    if (step.bytes == 0) continue;
-    const void* x = InputData(context, step.inputs[BinaryOp::kX], i, error);
-    const bool has_residual = step.inputs.size() > BinaryOp::kResidual;
-    const void* residual =
-        has_residual ? InputData(context, step.inputs[BinaryOp::kResidual], i, error) : nullptr;
-    void* out = OutputData(context, step, error);
-    if (x == nullptr || out == nullptr || (has_residual && residual == nullptr)) {
-      if (error->text().empty()) error->Set("a tensor has no memory");
-      return At(step.name, error);
-    }
-    step.op->Eval(x, static_cast<const float*>(residual), out);
+  if (stem_ != nullptr && stem_->positions() > 0 && !RunStem(context, error)) {
+    return About("the first convolution", error);
+  }
+  for (Step& step : steps_) {
+    if (step.bytes > 0 && !Run(context, &step, error)) return About(step.name, error);
+  }
+  if (classifier_ != nullptr && !classifier_->made().back().shape.empty() &&
+      classifier_->made().back().shape[0] > 0 && !RunClassifier(context, error)) {
+    return About("the classifier", error);
   }
   return true;
 }

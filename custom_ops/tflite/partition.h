@@ -12,21 +12,24 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// A run of neighbouring nodes that the interpreter handed to the delegate as one. The tensors
-// between them have no memory of their own there: the partition holds them.
+// A run of neighbouring nodes that the interpreter handed to the delegate as one, compiled into a
+// program. The tensors between the nodes have no memory of their own in the interpreter: the
+// program holds them, as packed bits wherever nobody asks for floats. A node whose floats are also
+// binarised by a later one writes their signs besides.
 
 #ifndef BIFSMN_TFLITE_PARTITION_H_
 #define BIFSMN_TFLITE_PARTITION_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "custom_ops/tflite/binary_op.h"
 #include "custom_ops/tflite/c_abi.h"
+#include "custom_ops/tflite/classifier.h"
 #include "custom_ops/tflite/error.h"
+#include "custom_ops/tflite/stem.h"
 
 namespace bifsmn {
 
@@ -40,28 +43,63 @@ class Partition {
   bool Eval(abi::Context* context, Error* error);
 
  private:
+  // A place in the arena, in bytes; `offset` -1 is none.
+  struct Place {
+    int64_t offset = -1;
+    int64_t size = 0;
+  };
+
+  // Instead of a step that makes something.
+  static constexpr int kHost = -1, kStem = -2;
+
   struct Step {
     std::string name;
     std::unique_ptr<BinaryOp> op;
     std::vector<int> inputs;
     int output = -1;
+
     Shape shape;
-    size_t bytes = 0;
-    int64_t offset = -1;  // in the arena, or -1 for a tensor of the interpreter
+    size_t bytes = 0;       // of the output as the interpreter sees it
+    int x_step = kHost;     // the steps that made x and the residual
+    int residual_step = kHost;
+    bool host = false;      // whether the interpreter wants the output
+    Place place;            // of the output, unless the interpreter holds it
+    int64_t stride = 0;     // words of a row of packed outputs
+    Place signs;            // of a float output
+    int64_t signs_stride = 0;
+    bool reads_floats = false;  // whether x has to come as floats if it was made as such
   };
 
+  // Reads the real-valued nodes, which come before or behind all steps.
+  bool InitEnds(abi::Context* context, const std::vector<int>& first,
+                const std::vector<int>& last, Error* error);
+  bool IsWanted(int tensor) const;
+  bool RunStem(abi::Context* context, Error* error);
+  bool RunClassifier(abi::Context* context, Error* error);
+  template <typename Made>
+  bool FindWanted(abi::Context* context, const Made& made, std::vector<float*>* wanted,
+                  Error* error);
   bool InitStep(abi::Context* context, int node_index, Step* step, Error* error);
   bool PrepareStep(abi::Context* context, size_t index, Error* error);
+  // Whether later steps use nothing of a step's output but signs.
+  bool OnlySigns(size_t index) const;
+  void PlanPlaces();
   void PlanArena();
-  // The data of an input of a step, or null with an error.
-  const void* InputData(abi::Context* context, int tensor, size_t step, Error* error) const;
-  void* OutputData(abi::Context* context, const Step& step, Error* error);
+  // The data of a tensor of the interpreter, or null with an error.
+  static char* HostData(abi::Context* context, int tensor, size_t bytes, Error* error);
+  bool Run(abi::Context* context, Step* step, Error* error);
+  char* At(const Place& place) { return arena_.data() + place.offset; }
 
+  std::unique_ptr<Stem> stem_;
+  AlignedBuffer<uint32_t> stem_signs_;
+  std::vector<float*> stem_wanted_;
+  std::unique_ptr<Classifier> classifier_;
+  int classifier_step_ = kHost;  // that makes its input
+  std::vector<float*> classifier_wanted_;
   std::vector<Step> steps_;
   std::vector<int> outputs_;
-  std::map<int, size_t> producers_;  // tensor to step
   std::string init_error_;
-  std::vector<uint64_t> arena_;
+  AlignedBuffer<char> arena_;
 };
 
 }  // namespace bifsmn

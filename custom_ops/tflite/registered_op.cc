@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "custom_ops/kernels/bits.h"
 #include "custom_ops/tflite/binary_op.h"
 #include "custom_ops/tflite/report.h"
 
@@ -67,7 +68,7 @@ bool PrepareNode(abi::Context* context, abi::Node* node, Error* error) {
   }
   abi::Tensor* output = TensorAt(context, abi::Data(node->outputs)[0], error);
   Shape shape;
-  if (output == nullptr || !state->op->Prepare(inputs, output->type, &shape, error)) return false;
+  if (output == nullptr || !state->op->Prepare(inputs, output->type, false, &shape, error)) return false;
   int64_t elements = 0;
   Product(shape, &elements);
   state->bytes = static_cast<size_t>(elements) * 4;  // float32 or int32
@@ -93,7 +94,12 @@ bool InvokeNode(abi::Context* context, abi::Node* node, Error* error) {
       output->bytes < state->bytes) {
     return error->Set("a tensor has no memory");
   }
-  state->op->Eval(x->data, static_cast<const float*>(residual), output->data);
+  Operands operands;
+  operands.x = x->data;
+  operands.residual = static_cast<const float*>(residual);
+  operands.out = output->data;
+  operands.out_stride = WordsFor(state->op->outputs());
+  state->op->Eval(operands);
   return true;
 }
 

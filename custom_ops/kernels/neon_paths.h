@@ -12,19 +12,24 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-#include "custom_ops/kernels/bit_gemm.h"
-#include "custom_ops/kernels/bit_gemm_scalar.h"
+// Kernel paths of 64-bit ARM.
+
+#ifndef BIFSMN_KERNELS_NEON_PATHS_H_
+#define BIFSMN_KERNELS_NEON_PATHS_H_
+
+#include "custom_ops/kernels/path.h"
 
 namespace bifsmn {
 
-void BitGemmPortable(const uint32_t* a, int64_t rows, const PackedWeights& weights,
-                     int32_t* dots) {
-  BitGemmScalar(a, rows, weights, dots);
-}
+// The paper's kernel: runs on every core, for comparison.
+const KernelPath& NeonFbckPath();
 
-void BitGemvMaskedPortable(const uint32_t* a, const uint32_t* mask, int valid,
-                           const PackedWeights& weights, int32_t* dots) {
-  BitGemvScalar<true>(a, mask, valid, weights, dots);
-}
+// For in-order cores: Cortex-A53, A55 and their like. Runs on every core.
+const KernelPath& NeonA53Path();
+
+// For out-of-order cores. Runs on every core.
+const KernelPath& NeonPath();
 
 }  // namespace bifsmn
+
+#endif  // BIFSMN_KERNELS_NEON_PATHS_H_

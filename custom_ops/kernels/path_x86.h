@@ -12,31 +12,26 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-#include "custom_ops/kernels/kernel_table.h"
+// The paths of x86-64 processors. Each is only called where the processor has what it needs.
+
+#ifndef BIFSMN_KERNELS_PATH_X86_H_
+#define BIFSMN_KERNELS_PATH_X86_H_
+
+#include "custom_ops/kernels/path.h"
 
 namespace bifsmn {
 
-const KernelTable& PortableKernels() {
-  static const KernelTable table = {
-      "portable",           PackPortable,          BitGemmPortable,      BitGemvMaskedPortable,
-      MemoryFilterPortable, FloatEpiloguePortable, BitsEpiloguePortable,
-  };
-  return table;
-}
-
-const KernelTable& Kernels() {
-  static const KernelTable table = [] {
-    KernelTable best = PortableKernels();
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("popcnt")) {
-      best.name = "popcnt";
-      best.bit_gemm = BitGemmPopcnt;
-      best.bit_gemv_masked = BitGemvMaskedPopcnt;
-    }
+// SSE2 and POPCNT.
+const KernelPath& PopcntPath();
+
+// AVX2.
+const KernelPath& Avx2Path();
+
+// AVX-512 F, BW, VL, DQ and VPOPCNTDQ.
+const KernelPath& Avx512Path();
 #endif
-    return best;
-  }();
-  return table;
-}
 
 }  // namespace bifsmn
+
+#endif  // BIFSMN_KERNELS_PATH_X86_H_

@@ -12,23 +12,27 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-#include "custom_ops/kernels/packed_weights.h"
+#include "custom_ops/kernels/repeat_channels.h"
+
+#include <cstring>
 
 #include "custom_ops/kernels/bits.h"
 
 namespace bifsmn {
 
-void PackedWeights::Assign(const uint32_t* weights, int outputs, int reduction) {
-  this->outputs = outputs;
-  this->reduction = reduction;
-  words = static_cast<int>(WordsFor(reduction));
-  pairs = (words + 1) / 2;
-  const int64_t groups = (int64_t{outputs} + kBlock - 1) / kBlock;
-  blocks.assign(groups * pairs * kBlock, 0);
-  for (int64_t n = 0; n < outputs; ++n) {
-    uint64_t* block = blocks.data() + n / kBlock * pairs * kBlock + n % kBlock;
-    for (int w = 0; w < words; ++w) {
-      block[int64_t{w / 2} * kBlock] |= uint64_t{weights[n * words + w]} << (w % 2 * kWordBits);
+void RepeatChannels(const uint32_t* x, int64_t x_stride, int64_t rows, int channels, int multiple,
+                    uint32_t* out, int64_t out_stride) {
+  std::memset(out, 0, rows * out_stride * sizeof(uint32_t));
+  for (int64_t r = 0; r < rows; ++r, x += x_stride, out += out_stride) {
+    int64_t bit = 0;
+    for (int c = 0; c < channels; ++c) {
+      if (!BitAt(x, c)) {
+        bit += multiple;
+        continue;
+      }
+      for (int i = 0; i < multiple; ++i, ++bit) {
+        out[bit / kWordBits] |= uint32_t{1} << (bit % kWordBits);
+      }
     }
   }
 }

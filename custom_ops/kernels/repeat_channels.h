@@ -12,19 +12,20 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Float activations to packed bits.
+// The depth multiplier of a memory filter.
 
-#ifndef BIFSMN_KERNELS_PACK_H_
-#define BIFSMN_KERNELS_PACK_H_
+#ifndef BIFSMN_KERNELS_REPEAT_CHANNELS_H_
+#define BIFSMN_KERNELS_REPEAT_CHANNELS_H_
 
 #include <cstdint>
 
 namespace bifsmn {
 
-// Writes bit c of a row as x[c] >= 0: the sign bit alone would turn -0.0 into -1. Unused bits of
-// the last word are cleared.
-void PackPortable(const float* x, int64_t rows, int channels, uint32_t* words);
+// Repeats every channel `multiple` times: (rows, channels) bits to (rows, channels * multiple).
+// Strides are words; all words of the output's rows are written.
+void RepeatChannels(const uint32_t* x, int64_t x_stride, int64_t rows, int channels, int multiple,
+                    uint32_t* out, int64_t out_stride);
 
 }  // namespace bifsmn
 
-#endif  // BIFSMN_KERNELS_PACK_H_
+#endif  // BIFSMN_KERNELS_REPEAT_CHANNELS_H_

@@ -1,0 +1,164 @@
+// Copyright 2026 The bifsmn_tf Authors.
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// Blocks of eight frames x 128 outputs: counts on the stack, then their epilogue. A reduction
+// longer than 256 bits takes several passes over the counts of a block.
+
+#if defined(__aarch64__)
+
+#include "custom_ops/kernels/neon_dense.h"
+
+#include <cstring>
+
+#include "custom_ops/kernels/neon_ends.h"
+
+namespace bifsmn {
+namespace {
+
+int PaddedOutputs(int outputs) { return (outputs + kEndBlock - 1) / kEndBlock * kEndBlock; }
+
+int Frames(int64_t rows, int64_t r) {
+  return static_cast<int>(rows - r < kNeonFrames ? rows - r : kNeonFrames);
+}
+
+// The last frame takes the place of those that do not exist.
+NeonFrames FramesAt(const uint32_t* a, int64_t stride, int count) {
+  NeonFrames frames;
+  for (int f = 0; f < kNeonFrames; ++f) {
+    frames.row[f] =
+        reinterpret_cast<const uint8_t*>(a + (f < count ? f : count - 1) * stride);
+  }
+  return frames;
+}
+
+struct Counts {
+  alignas(64) uint16_t scratch_and_counts[(2 + kNeonChunk) * kNeonFrames];
+  uint16_t* data() { return scratch_and_counts + 2 * kNeonFrames; }
+};
+
+// Counts of the outputs first .. first + count - 1, count a multiple of 32.
+void Count(const NeonTiles& tiles, const NeonFrames& frames, const DenseWeights& w, int first,
+           int count, uint16_t* counts) {
+  const int64_t padded = PaddedOutputs(w.outputs);
+  const int64_t row_bytes = w.a_stride * 4;
+  const uint8_t* pass = w.data.data();
+  for (int64_t offset = 0; offset < row_bytes; offset += 32) {
+    const int bytes = row_bytes - offset >= 32 ? 32 : 16;
+    NeonCountsTile* tile = bytes == 32 ? (offset == 0 ? tiles.k256 : tiles.k256_add)
+                                       : (offset == 0 ? tiles.k128 : tiles.k128_add);
+    tile(frames, offset, pass + int64_t{first} * bytes, count, counts);
+    pass += padded * bytes;
+  }
+}
+
+// Calls `end` with the counts of every block.
+template <typename End>
+void ForEachBlock(const NeonTiles& tiles, const uint32_t* a, int64_t rows, const DenseWeights& w,
+                  const End& end) {
+  Counts counts;
+  for (int64_t r = 0; r < rows; r += kNeonFrames) {
+    const int frame_count = Frames(rows, r);
+    const NeonFrames frames = FramesAt(a + r * w.a_stride, w.a_stride, frame_count);
+    for (int n = 0; n < w.outputs; n += kNeonChunk) {
+      const int count = w.outputs - n < kNeonChunk ? w.outputs - n : kNeonChunk;
+      Count(tiles, frames, w, n, PaddedOutputs(count), counts.data());
+      end(r, n, NeonCounts{counts.data(), count, frame_count, w.reduction});
+    }
+  }
+}
+
+}  // namespace
+
+void NeonDensePrepare(const uint32_t* weights, int outputs, int reduction, DenseWeights* w) {
+  w->outputs = outputs;
+  w->reduction = reduction;
+  w->words = static_cast<int>(WordsFor(reduction));
+  w->a_stride = PaddedWords(reduction);
+  const int64_t padded = PaddedOutputs(outputs);
+  const int64_t row_bytes = w->a_stride * 4;
+  w->data.Assign(padded * row_bytes + kNeonSlack);
+  uint8_t* pass = w->data.data();
+  for (int64_t offset = 0; offset < row_bytes; offset += 32) {
+    const int64_t bytes = row_bytes - offset >= 32 ? 32 : 16;
+    const int64_t there = int64_t{w->words} * 4 - offset;
+    for (int64_t n = 0; n < outputs; ++n) {
+      std::memcpy(pass + n * bytes, weights + n * w->words + offset / 4,
+                  there < bytes ? there : bytes);
+    }
+    pass += padded * bytes;
+  }
+}
+
+void NeonDenseDots(const NeonTiles& tiles, const uint32_t* a, int64_t rows, const DenseWeights& w,
+                   int32_t* dots) {
+  ForEachBlock(tiles, a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) {
+    NeonCountsToDots(counts, dots + r * w.outputs + n, w.outputs);
+  });
+}
+
+void NeonDenseToBits(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
+                     const DenseWeights& w, const BitsEnd& end, uint32_t* out,
+                     int64_t out_stride) {
+  uint16_t halves[kNeonBitsChunk / 16 * kNeonFrames];
+  Counts counts;
+  const int padded = PaddedOutputs(w.outputs);
+  const int64_t row_bytes = w.a_stride * 4;
+  for (int64_t r = 0; r < rows; r += kNeonFrames) {
+    const int frame_count = Frames(rows, r);
+    const NeonFrames frames = FramesAt(a + r * w.a_stride, w.a_stride, frame_count);
+    for (int n = 0; n < padded; n += kNeonBitsChunk) {
+      const int count = padded - n < kNeonBitsChunk ? padded - n : kNeonBitsChunk;
+      if (row_bytes <= 32) {
+        NeonBitsTile* tile = row_bytes == 16 ? tiles.k128_bits : tiles.k256_bits;
+        tile(frames, w.data.data() + n * row_bytes, count, end.limit + n, halves);
+      } else {
+        for (int i = 0; i < count; i += kNeonChunk) {
+          const int part = count - i < kNeonChunk ? count - i : kNeonChunk;
+          Count(tiles, frames, w, n + i, part, counts.data());
+          NeonCountsToHalves({counts.data(), part, frame_count, w.reduction}, end.limit + n + i,
+                             halves + i / 16 * kNeonFrames);
+        }
+      }
+      // The last outputs are followed by what is left of the row.
+      const bool last = n + kNeonBitsChunk >= padded;
+      const int64_t words = last ? out_stride - n / 32 : kNeonBitsChunk / 32;
+      NeonHalvesToRows(halves, w.outputs - n, frame_count, words,
+                       out + r * out_stride + n / 32, out_stride);
+    }
+  }
+}
+
+void NeonDenseToFloat(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
+                      const DenseWeights& w, const FloatEnd& end, const float* residual,
+                      float* out, uint32_t* signs, int64_t signs_stride) {
+  const int64_t words = WordsFor(w.outputs);
+  if (signs != nullptr && words < signs_stride) {
+    for (int64_t r = 0; r < rows; ++r) {
+      std::memset(signs + r * signs_stride + words, 0, (signs_stride - words) * sizeof(uint32_t));
+    }
+  }
+  ForEachBlock(tiles, a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) {
+    FloatEnd part = end;
+    part.multiplier += n;
+    part.bias += n;
+    const int64_t at = r * w.outputs + n;
+    NeonCountsToFloat(counts, part, residual == nullptr ? nullptr : residual + at, out + at,
+                      w.outputs, signs == nullptr ? nullptr : signs + r * signs_stride + n / 32,
+                      signs_stride);
+  });
+}
+
+}  // namespace bifsmn
+
+#endif  // defined(__aarch64__)

@@ -1,0 +1,154 @@
+// Copyright 2026 The bifsmn_tf Authors.
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// The kernels of one kind of processor, and the choice among them.
+//
+// Rows of packed activations: `stride` words apart, 16-byte aligned, unused bits and words clear.
+// A row that a dense kernel reads has stride a_stride, a multiple of 16 bytes, so that
+// kernels load whole 128-bit words. Rows of packed outputs may have any stride of at least
+// ceil(outputs / 32) words; a kernel writes all words of a row, those behind the outputs as zero,
+// and nothing else.
+
+#ifndef BIFSMN_KERNELS_PATH_H_
+#define BIFSMN_KERNELS_PATH_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "custom_ops/kernels/aligned_buffer.h"
+#include "custom_ops/kernels/bits.h"
+
+namespace bifsmn {
+
+// Outputs that the arrays of the epilogues are padded to.
+constexpr int kEndBlock = 32;
+
+// Of rows of packed activations, in bytes.
+constexpr int kRowAlignment = 16;
+
+constexpr int64_t PaddedWords(int64_t bits) { return (bits + 127) / 128 * 4; }
+
+// Weights of a binary matrix product. The layout of `data` is the path's own business.
+struct DenseWeights {
+  int outputs = 0;
+  int reduction = 0;
+  int words = 0;         // ceil(reduction / 32)
+  int64_t a_stride = 0;  // words of a row of activations, PaddedWords(reduction)
+  AlignedBuffer<uint8_t> data;
+};
+
+// Taps of a memory filter.
+struct MemoryWeights {
+  int outputs = 0;
+  int words = 0;               // ceil(outputs / 32)
+  int64_t stride = 0;          // words of a row of `signs`, PaddedWords(outputs)
+  int planes = 0;              // bits of a count of agreeing taps
+  std::vector<int64_t> offsets;  // frames from the present one, ascending, one per tap
+  AlignedBuffer<uint32_t> signs;  // (taps, stride)
+
+  // Taps 0 .. look_back - 1 are stride_back apart and end before the present frame; the taps
+  // behind it are stride_ahead apart. `weights` is (taps, words) as stored in the model.
+  void Assign(const uint32_t* weights, int taps, int outputs, int look_back, int stride_back,
+              int stride_ahead);
+};
+
+// v = dot * multiplier + bias, the slope for v < 0 and the residual before or after it, in
+// float32 with every operation rounded on its own. The arrays are 64-byte aligned and padded with
+// zeros to a multiple of kEndBlock outputs.
+struct FloatEnd {
+  const float* multiplier = nullptr;
+  const float* bias = nullptr;
+  float slope = 1.0f;
+  bool residual_first = false;
+};
+
+// Bit n = (number of differing bits <= limit[n]). From dot >= t: limit = floor((K - t) / 2), at
+// least -1, which is never true, and at most K. 64-byte aligned, padded with -1 to a multiple of
+// kEndBlock outputs.
+struct BitsEnd {
+  const int16_t* limit = nullptr;
+};
+
+// A real-valued convolution of one input channel. Tap (i, j) of output position (h, w) reads
+// x[(h * stride_h + i) * down + (w * stride_w + j) * right]: `down` and `right` may just as well
+// transpose the picture.
+struct FloatConvShape {
+  int out_h = 0, out_w = 0, outputs = 0;
+  int kernel_h = 0, kernel_w = 0, stride_h = 1, stride_w = 1;
+  int64_t down = 0, right = 0;
+};
+
+struct KernelPath {
+  const char* name;
+
+  // Bit c of a row = x[c] >= 0; -0.0 gives 1, NaN 0, a negative subnormal 0 even where the
+  // processor flushes subnormals. `x` needs only the alignment of a float.
+  void (*pack)(const float* x, int64_t rows, int channels, uint32_t* out, int64_t out_stride);
+
+  // `weights` is (outputs, ceil(reduction / 32)) as stored in the model, unused bits clear.
+  void (*dense_prepare)(const uint32_t* weights, int outputs, int reduction, DenseWeights* w);
+
+  // dots[r][n] = reduction - 2 * popcount(a[r] XOR w[n]), (rows, outputs).
+  void (*dense_dots)(const uint32_t* a, int64_t rows, const DenseWeights& w, int32_t* dots);
+  void (*dense_to_bits)(const uint32_t* a, int64_t rows, const DenseWeights& w, const BitsEnd& end,
+                        uint32_t* out, int64_t out_stride);
+  // `residual` is null or (rows, outputs), and may be `out`. `signs` is null or receives the
+  // packed signs of `out`, by the rule of `pack`.
+  void (*dense_to_float)(const uint32_t* a, int64_t rows, const DenseWeights& w,
+                         const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                         int64_t signs_stride);
+  // The epilogue alone: `dots` and `out` are (rows, outputs).
+  void (*dots_to_float)(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,
+                        const float* residual, float* out, uint32_t* signs, int64_t signs_stride);
+
+  // Filters one clip: `x` is (frames, x_stride) with one bit per output channel, x_stride at least
+  // w.stride and a multiple of 4.
+  void (*memory_to_float)(const uint32_t* x, int64_t x_stride, int64_t frames,
+                          const MemoryWeights& w, const FloatEnd& end, const float* residual,
+                          float* out, uint32_t* signs, int64_t signs_stride);
+  // Bit n = (dot >= threshold[n]); thresholds are padded to a multiple of kEndBlock.
+  void (*memory_to_bits)(const uint32_t* x, int64_t x_stride, int64_t frames,
+                         const MemoryWeights& w, const int16_t* threshold, uint32_t* out,
+                         int64_t out_stride);
+
+  // The network's real-valued ends, which are not bit-exact across paths: products and sums may be
+  // fused, and summed in any order.
+  //
+  // v = bias + sum over taps, then v * slope for v < 0. `weights` is (taps, outputs rounded up to
+  // 16) and `bias` as long, both 64-byte aligned. `out`, (out_h * out_w, outputs), and `signs` may
+  // be null.
+  void (*float_conv)(const float* x, const FloatConvShape& shape, const float* weights,
+                     const float* bias, float slope, float* out, uint32_t* signs,
+                     int64_t signs_stride);
+  // y[n] = bias[n] + sum over k of w[n][k] * x[k]; `w` is (outputs, inputs).
+  void (*float_matvec)(const float* x, const float* w, const float* bias, int64_t outputs,
+                       int64_t inputs, float* y);
+};
+
+// Runs on every processor.
+const KernelPath& PortablePath();
+
+// Every path that this processor can run, the best one last.
+const std::vector<const KernelPath*>& AvailablePaths();
+
+// The path in use: the best one, or the one that the environment variable BIFSMN_TF_KERNELS names.
+// Chosen at the first call; safe to call from several threads. If the variable names a path that is
+// unknown or needs another processor, the result is null and `error`, which may be null, receives
+// the reason.
+const KernelPath* ChosenPath(std::string* error);
+
+}  // namespace bifsmn
+
+#endif  // BIFSMN_KERNELS_PATH_H_

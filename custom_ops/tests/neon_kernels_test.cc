@@ -1,0 +1,216 @@
+// Copyright 2026 The bifsmn_tf Authors.
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// The NEON kernels against the scalar reference: paths that dispatch may not choose here, every
+// tile alone, and reductions and sizes at the edges of the tiles. On other processors there is
+// nothing to test.
+
+#if defined(__aarch64__)
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "custom_ops/kernels/bits.h"
+#include "custom_ops/kernels/neon_dense.h"
+#include "custom_ops/kernels/neon_fbck.h"
+#include "custom_ops/kernels/neon_paths.h"
+#include "custom_ops/kernels/path.h"
+#include "custom_ops/kernels/reference.h"
+#include "custom_ops/tests/guarded.h"
+#include "custom_ops/tests/test_data.h"
+#include "gtest/gtest.h"
+
+namespace bifsmn {
+namespace {
+
+const int kReductions[] = {1, 5, 31, 32, 33, 127, 128, 129, 256, 257, 400, 512, 1000};
+
+class NeonPathTest : public testing::TestWithParam<const KernelPath*> {
+ protected:
+  const KernelPath& path() const { return *GetParam(); }
+
+  // Dense layers of every end, from operands given as the model stores them.
+  void Check(const std::vector<uint32_t>& x, const std::vector<uint32_t>& weights, int rows,
+             int reduction, int outputs) {
+    SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(reduction) + " x " +
+                 std::to_string(outputs));
+    std::vector<int32_t> expected(int64_t{rows} * outputs);
+    reference::Dense(x.data(), rows, reduction, weights.data(), outputs, expected.data());
+    DenseWeights w;
+    path().dense_prepare(weights.data(), outputs, reduction, &w);
+    ASSERT_EQ(w.a_stride, PaddedWords(reduction));
+    AlignedBuffer<uint32_t> a;
+    a.Assign(rows * w.a_stride);
+    const int64_t words = WordsFor(reduction);
+    for (int r = 0; r < rows; ++r) {
+      std::memcpy(a.data() + r * w.a_stride, x.data() + r * words, words * sizeof(uint32_t));
+    }
+
+    Guarded<int32_t> dots(int64_t{rows} * outputs);
+    path().dense_dots(a.data(), rows, w, dots.data());
+    ASSERT_TRUE(dots.intact());
+    for (size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(dots[i], expected[i]) << i;
+
+    // Limits around the counts, and the ends of their range.
+    const int padded = (outputs + kEndBlock - 1) / kEndBlock * kEndBlock;
+    AlignedBuffer<int16_t> limits;
+    limits.Assign(padded);
+    for (int n = 0; n < padded; ++n) {
+      const int limit[] = {(reduction - expected[n % expected.size()]) / 2, -1, reduction, 0,
+                           (reduction - expected[n % expected.size()]) / 2 - 1};
+      limits[n] = static_cast<int16_t>(n < outputs ? limit[n % 5] : -1);
+    }
+    const int64_t stride = WordsFor(outputs) + rows % 3;
+    Guarded<uint32_t> bits(rows * stride);
+    path().dense_to_bits(a.data(), rows, w, BitsEnd{limits.data()}, bits.data(), stride);
+    ASSERT_TRUE(bits.intact());
+    for (int r = 0; r < rows; ++r) {
+      for (int64_t n = 0; n < stride * kWordBits; ++n) {
+        const bool bit =
+            n < outputs && (reduction - expected[r * outputs + n]) / 2 <= limits[n];
+        ASSERT_EQ(BitAt(bits.data() + r * stride, n), bit) << "row " << r << ", output " << n;
+      }
+    }
+  }
+
+  TestData data_{11};
+};
+
+INSTANTIATE_TEST_SUITE_P(Neon, NeonPathTest,
+                         testing::Values(&NeonFbckPath(), &NeonA53Path(), &NeonPath()),
+                         [](const testing::TestParamInfo<const KernelPath*>& info) {
+                           return std::string(info.param->name);
+                         });
+
+TEST_P(NeonPathTest, EveryReductionAndNumberOfOutputs) {
+  for (const int reduction : kReductions) {
+    for (const int outputs : {1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 40, 127, 128, 129, 257}) {
+      const int rows = data_.Int(1, 10);
+      Check(data_.Bits(rows, reduction), data_.Bits(outputs, reduction), rows, reduction, outputs);
+    }
+  }
+}
+
+TEST_P(NeonPathTest, EveryNumberOfFrames) {
+  for (int rows = 1; rows <= 40; ++rows) {
+    const int reduction = data_.Int(1, 600), outputs = data_.Int(1, 70);
+    Check(data_.Bits(rows, reduction), data_.Bits(outputs, reduction), rows, reduction, outputs);
+  }
+}
+
+TEST_P(NeonPathTest, AllBitsDifferAndNone) {
+  for (const int reduction : {1, 127, 128, 129, 255, 256, 257, 384, 1000, 32767}) {
+    std::vector<uint32_t> ones(WordsFor(reduction), ~0u);
+    ones.back() = LastWordMask(reduction);
+    std::vector<uint32_t> weights = ones;
+    weights.resize(2 * ones.size(), 0);
+    std::vector<uint32_t> x(9 * ones.size(), 0);
+    for (int r = 0; r < 9; r += 2) std::copy(ones.begin(), ones.end(), x.begin() + r * ones.size());
+    Check(x, weights, 9, reduction, 2);
+  }
+}
+
+TEST_P(NeonPathTest, PackAtEveryAlignmentOfAFloat) {
+  for (const int channels : InterestingSizes()) {
+    for (int skip = 0; skip < 4; ++skip) {
+      const std::vector<float> x = data_.Activations(2 * channels);
+      Guarded<float> from(x, skip);
+      const int64_t words = WordsFor(channels), stride = words + skip;
+      Guarded<uint32_t> packed(2 * stride);
+      path().pack(from.data(), 2, channels, packed.data(), stride);
+      ASSERT_TRUE(packed.intact());
+      std::vector<uint32_t> expected(2 * words);
+      reference::Pack(x.data(), 2, channels, expected.data());
+      for (int64_t i = 0; i < 2 * stride; ++i) {
+        const int64_t word = i % stride;
+        ASSERT_EQ(packed[i], word < words ? expected[i / stride * words + word] : 0u)
+            << channels << " channels, word " << i;
+      }
+    }
+  }
+}
+
+int Differing(const std::vector<uint32_t>& a, int64_t row, const std::vector<uint32_t>& b,
+              int64_t other, int64_t first, int64_t words, int64_t stride) {
+  int count = 0;
+  for (int64_t i = first; i < first + words; ++i) {
+    for (int bit = 0; bit < kWordBits; ++bit) {
+      count += BitAt(&a[row * stride + i], bit) != BitAt(&b[other * stride + i], bit);
+    }
+  }
+  return count;
+}
+
+// Each tile by itself, where a path would hide which one it took.
+void CheckTiles(const NeonTiles& tiles, decltype(KernelPath::dense_prepare) prepare) {
+  TestData data(12);
+  for (const int outputs : {32, 64, 128}) {
+    for (const int words : {4, 8, 12, 16}) {
+      const int reduction = words * kWordBits;
+      const auto x = data.Bits(kNeonFrames, reduction), rows = data.Bits(outputs, reduction);
+      DenseWeights w;
+      prepare(rows.data(), outputs, reduction, &w);
+      NeonFrames frames;
+      for (int f = 0; f < kNeonFrames; ++f) {
+        frames.row[f] = reinterpret_cast<const uint8_t*>(x.data() + f * words);
+      }
+      Guarded<uint16_t> counts((outputs + 2) * kNeonFrames);
+      const uint8_t* pass = w.data.data();
+      for (int first = 0; first < words; first += 8) {
+        const bool two = words - first >= 8;
+        const auto tile = first == 0 ? (two ? tiles.k256 : tiles.k128)
+                                     : (two ? tiles.k256_add : tiles.k128_add);
+        tile(frames, first * 4, pass, outputs, counts.data() + 2 * kNeonFrames);
+        pass += outputs * (two ? 32 : 16);
+        for (int i = 0; i < outputs * kNeonFrames; ++i) {
+          ASSERT_EQ(counts[2 * kNeonFrames + i],
+                    Differing(x, i % kNeonFrames, rows, i / kNeonFrames, 0,
+                              first + (two ? 8 : 4), words))
+              << words << " words, output " << i / kNeonFrames << ", frame " << i % kNeonFrames;
+        }
+        ASSERT_TRUE(counts.intact());
+      }
+      if (words > 8) continue;
+      std::vector<int16_t> limits(outputs);
+      for (int16_t& limit : limits) {
+        limit = static_cast<int16_t>(reduction / 2 + data.Int(-8, 8));
+      }
+      Guarded<uint16_t> bits(outputs / 16 * kNeonFrames);
+      (words == 4 ? tiles.k128_bits : tiles.k256_bits)(frames, w.data.data(), outputs,
+                                                       limits.data(), bits.data());
+      ASSERT_TRUE(bits.intact());
+      for (int n = 0; n < outputs; ++n) {
+        for (int f = 0; f < kNeonFrames; ++f) {
+          const bool expected = Differing(x, f, rows, n, 0, words, words) <= limits[n];
+          ASSERT_EQ((bits[n / 16 * kNeonFrames + f] >> (n % 16) & 1) != 0, expected)
+              << words << " words, output " << n << ", frame " << f;
+        }
+      }
+    }
+  }
+}
+
+TEST(NeonTilesTest, Fbck) { CheckTiles(NeonFbckTiles(), NeonFbckPrepare); }
+
+TEST(NeonTilesTest, TreeA53) {
+  CheckTiles({NeonTree8x1K128A53, NeonTree8x1K256A53, NeonTree8x1K128AddA53,
+              NeonTree8x1K256AddA53, NeonTree8x2K128BitsA53, NeonTree8x1K256BitsA53},
+             NeonDensePrepare);
+}
+
+}  // namespace
+}  // namespace bifsmn
+
+#endif  // defined(__aarch64__)
