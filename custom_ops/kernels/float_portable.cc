@@ -48,21 +48,35 @@ inline Vector Load(const float* x) {
 template <int kCount>
 inline void Sums(const float* x, const FloatConvShape& shape, const float* weights,
                  int64_t weight_stride, const float* bias, float* sums) {
+  // Unrolled completely: only then do the sums live in registers.
   Vector acc[kCount][kParts];
+#pragma GCC unroll 4
   for (int i = 0; i < kCount; ++i) {
+#pragma GCC unroll 4
     for (int p = 0; p < kParts; ++p) acc[i][p] = Load(bias + 4 * p);
   }
   const int64_t step = shape.stride_w * shape.right;
   for (int i = 0; i < shape.kernel_h; ++i, x += shape.down) {
     for (int j = 0; j < shape.kernel_w; ++j, weights += weight_stride) {
+      Vector w[kParts];
+#pragma GCC unroll 4
+      for (int q = 0; q < kParts; ++q) w[q] = Load(weights + 4 * q);
+#pragma GCC unroll 4
       for (int p = 0; p < kCount; ++p) {
         const float value = x[p * step + j * shape.right];
         const Vector v = {value, value, value, value};
-        for (int q = 0; q < kParts; ++q) acc[p][q] += v * Load(weights + 4 * q);
+#pragma GCC unroll 4
+        for (int q = 0; q < kParts; ++q) acc[p][q] += v * w[q];
       }
     }
   }
-  std::memcpy(sums, acc, sizeof(acc));
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+#pragma GCC unroll 4
+    for (int p = 0; p < kParts; ++p) {
+      std::memcpy(sums + i * kLanes + 4 * p, &acc[i][p], sizeof(Vector));
+    }
+  }
 }
 
 }  // namespace
@@ -114,6 +128,7 @@ void FloatMatvecPortable(const float* x, const float* w, const float* bias, int6
     Vector sum[4] = {};
     int64_t k = 0;
     for (; k + 16 <= inputs; k += 16) {
+#pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) sum[i] += Load(x + k + 4 * i) * Load(w + k + 4 * i);
     }
     const Vector all = (sum[0] + sum[1]) + (sum[2] + sum[3]);

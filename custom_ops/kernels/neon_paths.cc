@@ -19,6 +19,7 @@
 #include "custom_ops/kernels/neon_dense.h"
 #include "custom_ops/kernels/neon_ends.h"
 #include "custom_ops/kernels/neon_fbck.h"
+#include "custom_ops/kernels/neon_float.h"
 #include "custom_ops/kernels/neon_memory.h"
 #include "custom_ops/kernels/neon_pack.h"
 #include "custom_ops/kernels/neon_tiles.h"
@@ -54,7 +55,7 @@ void ToFloat(const uint32_t* a, int64_t rows, const DenseWeights& w, const Float
 
 template <Tiles kTiles>
 KernelPath Path(const char* name, decltype(KernelPath::dense_prepare) prepare) {
-  KernelPath path = PortablePath();  // its float layers serve here as well
+  KernelPath path = PortablePath();  // its classifier serves here as well
   path.name = name;
   path.pack = NeonPack;
   path.dense_prepare = prepare;
@@ -64,6 +65,7 @@ KernelPath Path(const char* name, decltype(KernelPath::dense_prepare) prepare) {
   path.dots_to_float = NeonDotsToFloat;
   path.memory_to_float = NeonMemoryToFloat;
   path.memory_to_bits = NeonMemoryToBits;
+  path.float_conv = NeonFloatConv;
   return path;
 }
 
