@@ -2,7 +2,7 @@
 
 import numbers
 
-from keras import Model, initializers, layers, ops
+from keras import Model, layers, ops
 
 from bifsmn_tf import binarizers, scales
 from bifsmn_tf.layers import BinaryConv2D, BinaryDense, DFSMNBlock
@@ -131,7 +131,6 @@ class DFSMNSkeleton(Model):
             "kernel_size": self.frontend_kernel,
             "strides": 2,
             "padding": self.frontend_kernel // 2,
-            # One seed per layer is drawn when an initializer is cloned from its configuration.
             "kernel_initializer": conv_initializer,
             "bias_initializer": bias_initializer,
         }
@@ -243,8 +242,6 @@ class DFSMNSkeleton(Model):
 
     def get_config(self):
         return {
-            # `Model.get_config` of a subclass returns its constructor arguments; only the name
-            # is wanted from it.
             "name": self.name,
             "num_classes": self.num_classes,
             "memory_size": self.memory_size,
