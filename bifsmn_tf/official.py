@@ -134,7 +134,7 @@ def load_state(model, state):
                 f"Received: shape {array.shape}, which becomes {value.shape}"
             )
         values[path] = value
-    missing = sorted(set(_parameters(variables)) - set(values))
+    missing = sorted(set(variables) - set(values))
     if unknown or missing:
         raise ValueError(
             f"The state should be that of a network like this {type(model).__name__}. "
@@ -143,8 +143,3 @@ def load_state(model, state):
         )
     for path, value in values.items():
         variables[path].assign(value)
-
-
-def _parameters(variables):
-    """Paths that a state must provide: all but the state of random generators."""
-    return [path for path in variables if "seed_generator" not in path]

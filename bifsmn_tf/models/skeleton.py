@@ -181,10 +181,9 @@ class DFSMNSkeleton(Model):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
         _, bands, frames, channels = shape
-        for layer in (self.fc1, self.fc1_activation):
-            layer.build((None, frames, channels * bands if layer is self.fc1 else
-                         self.memory_size))
+        self.fc1.build((None, frames, channels * bands))
         shape = (None, frames, self.memory_size)
+        self.fc1_activation.build(shape)
         for block in self.blocks:
             block.build(shape)
         self.classifier.build((None, frames * self.memory_size))

@@ -9,9 +9,6 @@ def variables_by_path(model):
 
     Returns:
         Dictionary from paths such as "block3/memory/kernel" to Keras variables, without
-        the seeds of dropout layers.
+        the seeds of dropout layers (Keras does not count those as weights).
     """
-    return {
-        variable.path.split("/", 1)[1]: variable
-        for variable in model.weights
-    }
+    return {variable.path.split("/", 1)[1]: variable for variable in model.weights}
