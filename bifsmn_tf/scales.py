@@ -6,11 +6,48 @@ only: its scales vary inside what one output sums (for pointwise convolutions th
 the real weights), so such a layer cannot run on bits.
 """
 
+from typing import NamedTuple
+
 from keras import ops
 
 from bifsmn_tf import binarizers
 
 WEIGHT_SCALES = ("channel", "official")
+
+
+class Official(NamedTuple):
+    """How the released code binarizes in one kind of layer.
+
+    Attributes:
+        weight_axes: Kernel axes over which the magnitude is averaged; none keeps every magnitude,
+            which makes the weights real-valued.
+        centre: Whether the mean of the whole kernel is subtracted first.
+        activation_axes: Axes of the second scale of activations.
+        pad_first: Whether zeros are padded before binarization, which turns them into signs.
+    """
+
+    weight_axes: tuple
+    centre: bool = False
+    activation_axes: tuple = ()
+    pad_first: bool = False
+
+
+# By binarizer, then by kind of layer.
+_OFFICIAL = {
+    "vanilla": {
+        "dense": Official((0,)),
+        "pointwise": Official((), centre=True),
+        "memory": Official((0,), centre=True),
+        "conv2d": Official((0, 1), centre=True),
+    },
+    "lpb": {
+        "dense": Official((0,), activation_axes=(-1,)),
+        "pointwise": Official((), activation_axes=(1,)),
+        "memory": Official((0,), activation_axes=(1,), pad_first=True),
+        # Along time, the second spatial axis, only.
+        "conv2d": Official((1,), activation_axes=(2,)),
+    },
+}
 
 
 def check_weight_scale(weight_scale):
@@ -22,7 +59,28 @@ def check_weight_scale(weight_scale):
     return weight_scale
 
 
-def official_weight(kernel, axis, centre):
+def official(binarizer, kind):
+    """How the released code binarizes in a layer.
+
+    Args:
+        binarizer: A `Binarizer`.
+        kind: "dense", "pointwise", "memory" or "conv2d".
+
+    Returns:
+        An `Official`.
+
+    Raises:
+        ValueError: If the released code does not have the binarizer.
+    """
+    if binarizer.name not in _OFFICIAL:
+        raise ValueError(
+            "weight_scale='official' exists for the binarizers of the released code, "
+            f"{sorted(_OFFICIAL)}. Received: binarizer={binarizer.name!r}"
+        )
+    return _OFFICIAL[binarizer.name][kind]
+
+
+def official_weight(kernel, axis, centre, surrogate=binarizers.clipped_identity):
     """Scaled binary weight of the released code.
 
     Args:
@@ -30,10 +88,10 @@ def official_weight(kernel, axis, centre):
         axis: Axes over which the magnitude is averaged; an empty tuple keeps every magnitude,
             which makes the result real-valued.
         centre: Whether the mean of the whole kernel is subtracted first.
+        surrogate: Function of the (centred) weights that gives the gradient, unscaled.
 
     Returns:
-        Tensor of the kernel's shape. The gradient passes where the (centred) weight is within
-        [-1, 1], unscaled.
+        Tensor of the kernel's shape.
     """
     if centre:
         kernel = kernel - ops.mean(kernel)
@@ -42,4 +100,4 @@ def official_weight(kernel, axis, centre):
         magnitude = ops.mean(magnitude, axis=axis, keepdims=True)
     # The released sign maps an exact 0 to 0, and so does magnitude * sign for single weights.
     value = magnitude * ops.sign(kernel)
-    return binarizers.straight_through(value, binarizers.clipped_identity(kernel))
+    return binarizers.straight_through(value, surrogate(kernel))

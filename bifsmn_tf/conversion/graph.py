@@ -24,6 +24,9 @@ from bifsmn_tf.conversion.op_reference import WORD_BITS
 from bifsmn_tf.layers import MemoryFilter
 from bifsmn_tf.models.skeleton import DFSMNSkeleton
 
+# Binarizers whose activation is the sign, without a threshold or a scale.
+_CONVERTIBLE = ("vanilla",)
+
 
 def _activate(x, activation):
     slope = slope_of(activation)
@@ -179,7 +182,7 @@ class Deployment:
 
     # --------------------------------------------------------------- binary layers
 
-    def _weights(self, key, layer, axis, arrange, negate_with=None):
+    def _weights(self, key, layer, arrange, negate_with=None):
         """Packed weights and scaling factors of a layer, made once.
 
         A threshold stands for a growing function of the sum. Rows to which the normalization
@@ -187,7 +190,7 @@ class Deployment:
         """
         if key not in self._binary:
             with tf.init_scope():
-                kernel, scale = layer.binarizer.weight(layer.kernel, axis=axis)
+                kernel, scale = layer.binary_weight()
             rows, scale = arrange(np.asarray(kernel)), np.asarray(scale, np.float64)
             if negate_with is not None:
                 signs = np.where(batch_norm_affine(negate_with)[0] < 0, -1.0, 1.0)
@@ -197,14 +200,14 @@ class Deployment:
             self._binary[key] = _BinaryWeights(ops.pack_bits(bits), rows.shape[1], scale)
         return self._binary[key]
 
-    def _apply(self, op, x, key, switch, layer, norm, activation, *, axis, arrange,
+    def _apply(self, op, x, key, switch, layer, norm, activation, *, arrange,
                channels, packed=False, residual=None, **attributes):
         """Runs one custom operator with the constants of a layer, its norm and activation.
 
         `norm` holds the normalization of the first switch and of this one. `packed` asks for
         bits instead of floats, where that is possible.
         """
-        weights = self._weights(key, layer, axis, arrange, norm[0] if packed else None)
+        weights = self._weights(key, layer, arrange, norm[0] if packed else None)
         epilogue = make_epilogue(weights.scale, layer.bias, norm[1], activation)
         words = self._constant((*key, "weights"), weights.words)
         # Switches of their own normalization may disagree on the sign of a multiplier; such a
@@ -232,7 +235,7 @@ class Deployment:
 
         return self._apply(
             ops.binary_conv2d, x, ("conv2",), 0, layer, (model.norm2, model.norm2),
-            model.activation2, axis=(0, 1, 2), arrange=arrange, channels=x.shape[-1],
+            model.activation2, arrange=arrange, channels=x.shape[-1],
             # Only whole words can be flattened into the vector of a frame.
             packed=layer.filters % WORD_BITS == 0,
             kernel_size=layer.kernel_size[::-1], strides=layer.strides[::-1],
@@ -249,7 +252,7 @@ class Deployment:
 
         return self._apply(
             ops.binary_dense, x, ("fc1",), 0, layer, (None, None), self.model.fc1_activation,
-            axis=0, arrange=arrange, channels=inputs,
+            arrange=arrange, channels=inputs,
         )
 
     def _binary_block(self, x, block, switch):
@@ -262,19 +265,19 @@ class Deployment:
         y = self._apply(
             ops.memory_filter, x, (block.name, "memory"), switch, memory,
             norms(block.memory_norm), block.memory_activation,
-            axis=0, arrange=np.transpose, channels=x.shape[-1], residual=x,
+            arrange=np.transpose, channels=x.shape[-1], residual=x,
             look_back=memory.look_back, stride_back=memory.stride_back,
             stride_ahead=memory.stride_ahead,
         )
         hidden = self._apply(
             ops.binary_dense, y, (block.name, "hidden"), switch, block.hidden,
             norms(block.hidden_norm), block.hidden_activation,
-            axis=0, arrange=np.transpose, channels=y.shape[-1], packed=True,
+            arrange=np.transpose, channels=y.shape[-1], packed=True,
         )
         output = self._apply(
             ops.binary_dense, hidden, (block.name, "projection"), switch, block.projection,
             norms(block.output_norm), block.output_activations[switch],
-            axis=0, arrange=np.transpose, channels=block.hidden_size, residual=y,
+            arrange=np.transpose, channels=block.hidden_size, residual=y,
         )
         return y, hidden, output
 
@@ -300,6 +303,11 @@ def check_convertible(model, thin, allow_untrained):
             "A model with weight_scale='official' has real-valued pointwise weights, as the "
             "released code does, and cannot be stored in bits. Train with "
             f"weight_scale='channel'. Received: weight_scale={model.weight_scale!r}"
+        )
+    if model.binarizer is not None and model.binarizer.name not in _CONVERTIBLE:
+        raise ConversionError(
+            f"The operators binarize activations as {sorted(_CONVERTIBLE)} do. "
+            f"Received: binarizer={model.binarizer.name!r}"
         )
     switches = model.switches if thin is None else (
         (thin,) if isinstance(thin, (int, float)) else tuple(thin)

@@ -1,9 +1,9 @@
 """2-D convolution with 1-bit weights and activations."""
 
 import keras
-from keras import initializers, layers, ops
+from keras import initializers, ops
 
-from bifsmn_tf import binarizers, scales
+from bifsmn_tf.layers.binarized import BinarizedLayer
 from bifsmn_tf.layers.initializers import serialize_initializer, uniform_fan_in
 
 
@@ -21,14 +21,14 @@ def _pair(value, name, minimum):
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
-class BinaryConv2D(layers.Layer):
+class BinaryConv2D(BinarizedLayer):
     r"""2-D convolution of binarized inputs with binarized filters, NHWC.
 
     $$y_{n} = \alpha_n\,(\operatorname{sign}(x) \circledast \operatorname{sign}(w_n)) + b_n$$
 
-    The zero padding is symmetric and applied after binarization, so a padded tap contributes
-    nothing. (`padding="same"` would pad an even size with stride 2 on one side only.) With
-    `binarizer=None` it is an ordinary float convolution with the same variables.
+    (for the default binarizer). The zero padding is symmetric and applied after binarization, so
+    a padded tap contributes nothing. (`padding="same"` would pad an even size with stride 2 on one
+    side only.) With `binarizer=None` it is an ordinary float convolution with the same variables.
 
     Args:
         filters: Number of outputs.
@@ -38,10 +38,17 @@ class BinaryConv2D(layers.Layer):
         binarizer: Name or instance, see `bifsmn_tf.binarizers.get`; None for float.
         weight_scale: "channel" (1-bit weights) or "official", see `bifsmn_tf.scales`.
         kernel_initializer, bias_initializer: Default: uniform in +-1/sqrt(fan_in).
+        use_bias: Whether the layer has a bias.
+        groups: Number of groups into which inputs and outputs are divided; output n sees only the
+            inputs of its group. Both counts should be multiples of it.
 
     Input shape: `(batch, height, width, channels)`.
     Output shape: `(batch, new_height, new_width, filters)`.
     """
+
+    _kind = "conv2d"
+    _kernel_axes = (0, 1, 2)
+    _scale_axes = (1, 2, 3)
 
     def __init__(
         self,
@@ -53,19 +60,25 @@ class BinaryConv2D(layers.Layer):
         weight_scale="channel",
         kernel_initializer=None,
         bias_initializer=None,
+        use_bias=True,
+        groups=1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(binarizer, weight_scale, use_bias, **kwargs)
         if not isinstance(filters, int) or filters < 1:
             raise ValueError(
                 f"`filters` should be a positive integer. Received: filters={filters!r}"
             )
+        if not isinstance(groups, int) or groups < 1 or filters % groups:
+            raise ValueError(
+                f"`groups` should be a positive integer that divides `filters` ({filters}). "
+                f"Received: groups={groups!r}"
+            )
         self.filters = filters
+        self.groups = groups
         self.kernel_size = _pair(kernel_size, "kernel_size", 1)
         self.strides = _pair(strides, "strides", 1)
         self.padding = _pair(padding, "padding", 0)
-        self.binarizer = binarizers.get(binarizer)
-        self.weight_scale = scales.check_weight_scale(weight_scale)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
@@ -76,35 +89,36 @@ class BinaryConv2D(layers.Layer):
                 f"Received: input_shape={tuple(input_shape)}"
             )
         channels = input_shape[-1]
-        fan_in = self.kernel_size[0] * self.kernel_size[1] * channels
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*self.kernel_size, channels, self.filters),
-            initializer=self.kernel_initializer or uniform_fan_in(fan_in),
+        if channels % self.groups:
+            raise ValueError(
+                f"`groups` should divide the number of input channels ({channels}). "
+                f"Received: groups={self.groups}"
+            )
+        uniform = uniform_fan_in(
+            self.kernel_size[0] * self.kernel_size[1] * channels // self.groups
         )
-        self.bias = self.add_weight(
-            name="bias",
-            shape=(self.filters,),
-            initializer=self.bias_initializer or uniform_fan_in(fan_in),
+        self._add_weights(
+            channels,
+            (*self.kernel_size, channels // self.groups, self.filters),
+            self.kernel_initializer or uniform,
+            self.bias_initializer or uniform,
         )
 
-    def _convolve(self, x, kernel):
+    @property
+    def _window(self):
+        return self.kernel_size
+
+    def _pad(self, x):
         rows, columns = self.padding
         if rows or columns:
             x = ops.pad(x, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+        return x
+
+    def _contract(self, x, kernel):
+        # The shape of the kernel tells the number of groups.
         return ops.conv(
             x, kernel, strides=self.strides, padding="valid", data_format="channels_last"
         )
-
-    def call(self, inputs):
-        if self.binarizer is None:
-            return self._convolve(inputs, self.kernel) + self.bias
-        x = self.binarizer.activation(inputs)
-        if self.weight_scale == "official":
-            kernel = scales.official_weight(self.kernel, axis=(0, 1), centre=True)
-            return self._convolve(x, kernel) + self.bias
-        binary, scale = self.binarizer.weight(self.kernel, axis=(0, 1, 2))
-        return self._convolve(x, binary) * scale + self.bias
 
     def compute_output_shape(self, input_shape):
         size = (
@@ -120,8 +134,7 @@ class BinaryConv2D(layers.Layer):
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "padding": self.padding,
-            "binarizer": binarizers.serialize(self.binarizer),
-            "weight_scale": self.weight_scale,
+            "groups": self.groups,
             "kernel_initializer": serialize_initializer(self.kernel_initializer),
             "bias_initializer": serialize_initializer(self.bias_initializer),
         }

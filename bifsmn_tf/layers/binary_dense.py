@@ -1,30 +1,35 @@
 """Dense layer with 1-bit weights and activations, and its pointwise-convolution twin."""
 
 import keras
-from keras import initializers, layers, ops
+from keras import initializers, ops
 
-from bifsmn_tf import binarizers, scales
+from bifsmn_tf.layers.binarized import BinarizedLayer
 from bifsmn_tf.layers.initializers import serialize_initializer, uniform_fan_in
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
-class BinaryDense(layers.Layer):
+class BinaryDense(BinarizedLayer):
     r"""Fully connected layer over the last axis.
 
     $$y_n = \alpha_n \sum_k \operatorname{sign}(x_k)\,\operatorname{sign}(w_{kn}) + b_n,
       \qquad \alpha_n = \tfrac1K \sum_k |w_{kn}|$$
 
-    (BiFSMN, Eq. (2) and (4)). With `binarizer=None` it is an ordinary float dense layer with the
-    same variables.
+    (BiFSMN, Eq. (2) and (4), for the default binarizer). With `binarizer=None` it is an ordinary
+    float dense layer with the same variables.
 
     Args:
         units: Number of outputs.
         binarizer: Name or instance, see `bifsmn_tf.binarizers.get`; None for float.
         weight_scale: "channel" (1-bit weights) or "official", see `bifsmn_tf.scales`.
         kernel_initializer, bias_initializer: Default: uniform in +-1/sqrt(fan_in).
+        use_bias: Whether the layer has a bias.
 
     Input shape: `(..., inputs)`, at least 2-D. Output shape: `(..., units)`.
     """
+
+    _kind = "dense"
+    _kernel_axes = 0
+    _scale_axes = (-1,)
 
     def __init__(
         self,
@@ -33,14 +38,13 @@ class BinaryDense(layers.Layer):
         weight_scale="channel",
         kernel_initializer=None,
         bias_initializer=None,
+        use_bias=True,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(binarizer, weight_scale, use_bias, **kwargs)
         if not isinstance(units, int) or units < 1:
             raise ValueError(f"`units` should be a positive integer. Received: units={units!r}")
         self.units = units
-        self.binarizer = binarizers.get(binarizer)
-        self.weight_scale = scales.check_weight_scale(weight_scale)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 
@@ -52,24 +56,15 @@ class BinaryDense(layers.Layer):
             )
         inputs = input_shape[-1]
         uniform = uniform_fan_in(inputs)
-        self.kernel = self.add_weight(
-            name="kernel", shape=(inputs, self.units), initializer=self.kernel_initializer or uniform
-        )
-        self.bias = self.add_weight(
-            name="bias", shape=(self.units,), initializer=self.bias_initializer or uniform
+        self._add_weights(
+            inputs,
+            (inputs, self.units),
+            self.kernel_initializer or uniform,
+            self.bias_initializer or uniform,
         )
 
-    def _official_kernel(self):
-        return scales.official_weight(self.kernel, axis=(0,), centre=False)
-
-    def call(self, inputs):
-        if self.binarizer is None:
-            return ops.matmul(inputs, self.kernel) + self.bias
-        x = self.binarizer.activation(inputs)
-        if self.weight_scale == "official":
-            return ops.matmul(x, self._official_kernel()) + self.bias
-        binary, scale = self.binarizer.weight(self.kernel, axis=0)
-        return ops.matmul(x, binary) * scale + self.bias
+    def _contract(self, x, kernel):
+        return ops.matmul(x, kernel)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
@@ -78,8 +73,6 @@ class BinaryDense(layers.Layer):
         return {
             **super().get_config(),
             "units": self.units,
-            "binarizer": binarizers.serialize(self.binarizer),
-            "weight_scale": self.weight_scale,
             "kernel_initializer": serialize_initializer(self.kernel_initializer),
             "bias_initializer": serialize_initializer(self.bias_initializer),
         }
@@ -91,8 +84,7 @@ class BinaryPointwise(BinaryDense):
 
     Differs from `BinaryDense` only under `weight_scale="official"`: there the released code
     averages magnitudes over the kernel length, which is 1, so that the effective weights are the
-    centred real weights.
+    (for "vanilla" centred) real weights.
     """
 
-    def _official_kernel(self):
-        return scales.official_weight(self.kernel, axis=(), centre=True)
+    _kind = "pointwise"

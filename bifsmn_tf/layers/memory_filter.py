@@ -1,14 +1,14 @@
 """The memory of an FSMN: a learned FIR filter over time, one per channel."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-from bifsmn_tf import binarizers, scales
+from bifsmn_tf.layers.binarized import BinarizedLayer
 from bifsmn_tf.layers.initializers import uniform_fan_in
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
-class MemoryFilter(layers.Layer):
+class MemoryFilter(BinarizedLayer):
     r"""Depthwise FIR filter over look-back and look-ahead frames.
 
     $$m_t = \alpha \odot \Big(\sum_{i=0}^{N_1} \hat a_i \odot \hat x_{t - s_1 i}
@@ -27,10 +27,15 @@ class MemoryFilter(layers.Layer):
             of channel c.
         binarizer: Name or instance, see `bifsmn_tf.binarizers.get`; None for float.
         weight_scale: "channel" (1-bit weights) or "official", see `bifsmn_tf.scales`.
+        use_bias: Whether the filters have a bias.
 
     Input shape: `(batch, frames, channels)`.
     Output shape: `(batch, frames, channels * depth_multiplier)`.
     """
+
+    _kind = "memory"
+    _kernel_axes = 0
+    _scale_axes = (1,)
 
     def __init__(
         self,
@@ -41,9 +46,10 @@ class MemoryFilter(layers.Layer):
         depth_multiplier=1,
         binarizer="vanilla",
         weight_scale="channel",
+        use_bias=True,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(binarizer, weight_scale, use_bias, **kwargs)
         for name, value, minimum in (
             ("look_back", look_back, 0),
             ("look_ahead", look_ahead, 0),
@@ -61,8 +67,6 @@ class MemoryFilter(layers.Layer):
         self.stride_back = stride_back
         self.stride_ahead = stride_ahead
         self.depth_multiplier = depth_multiplier
-        self.binarizer = binarizers.get(binarizer)
-        self.weight_scale = scales.check_weight_scale(weight_scale)
 
     @property
     def offsets(self):
@@ -77,39 +81,37 @@ class MemoryFilter(layers.Layer):
                 "`MemoryFilter` expects inputs of shape (batch, frames, channels). "
                 f"Received: input_shape={tuple(input_shape)}"
             )
-        outputs = input_shape[-1] * self.depth_multiplier
         taps = len(self.offsets)
-        self.kernel = self.add_weight(
-            name="kernel", shape=(taps, outputs), initializer=uniform_fan_in(taps)
-        )
-        self.bias = self.add_weight(
-            name="bias", shape=(outputs,), initializer=uniform_fan_in(taps)
+        uniform = uniform_fan_in(taps)
+        self._add_weights(
+            input_shape[-1], (taps, input_shape[-1] * self.depth_multiplier), uniform, uniform
         )
 
-    def _filter(self, x, kernel):
-        frames = ops.shape(x)[1]
-        before, after = -self.offsets[0], self.offsets[-1]
-        x = ops.pad(x, ((0, 0), (before, after), (0, 0)))
-        if self.depth_multiplier > 1:
-            x = ops.repeat(x, self.depth_multiplier, axis=-1)
+    @property
+    def _window(self):
+        return (self.offsets[-1] - self.offsets[0] + 1,)
+
+    def _repeat(self, x):
+        return ops.repeat(x, self.depth_multiplier, axis=-1) if self.depth_multiplier > 1 else x
+
+    def _per_output(self, scale):
+        return scale if scale.shape[-1] == 1 else self._repeat(scale)
+
+    def _pad(self, x):
+        return ops.pad(x, ((0, 0), (-self.offsets[0], self.offsets[-1]), (0, 0)))
+
+    def _contract(self, x, kernel):
+        x = self._repeat(x)
+        first = self.offsets[0]
+        frames = ops.shape(x)[1] - (self.offsets[-1] - first)
         taps = (
-            x[:, before + offset : before + offset + frames, :] * kernel[i]
+            x[:, offset - first : offset - first + frames, :] * kernel[i]
             for i, offset in enumerate(self.offsets)
         )
         total = next(taps)
         for tap in taps:
             total = total + tap
         return total
-
-    def call(self, inputs):
-        if self.binarizer is None:
-            return self._filter(inputs, self.kernel) + self.bias
-        x = self.binarizer.activation(inputs)
-        if self.weight_scale == "official":
-            kernel = scales.official_weight(self.kernel, axis=(0,), centre=True)
-            return self._filter(x, kernel) + self.bias
-        binary, scale = self.binarizer.weight(self.kernel, axis=0)
-        return self._filter(x, binary) * scale + self.bias
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], input_shape[-1] * self.depth_multiplier)
@@ -122,6 +124,4 @@ class MemoryFilter(layers.Layer):
             "stride_back": self.stride_back,
             "stride_ahead": self.stride_ahead,
             "depth_multiplier": self.depth_multiplier,
-            "binarizer": binarizers.serialize(self.binarizer),
-            "weight_scale": self.weight_scale,
         }

@@ -1,0 +1,213 @@
+"""What all binarized layers share: dual-scale activations, biases, groups, official arithmetic."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_contract import check_gradients, check_layer, randomize, signs
+
+from bifsmn_tf import binarizers
+from bifsmn_tf.layers import BinaryConv2D, BinaryDense, BinaryPointwise, MemoryFilter
+
+# make(**mode), input shape, output shape, axes of the scale found at run time, window
+LAYERS = {
+    "dense": (lambda **mode: BinaryDense(5, **mode), (3, 12), (3, 5), (-1,)),
+    "pointwise": (lambda **mode: BinaryPointwise(5, **mode), (3, 7, 12), (3, 7, 5), (-1,)),
+    "memory": (lambda **mode: MemoryFilter(2, 1, 2, 1, 2, **mode), (3, 7, 4), (3, 7, 8), (1,)),
+    "conv2d": (
+        lambda **mode: BinaryConv2D(6, (3, 2), (2, 1), (1, 0), **mode),
+        (3, 8, 7, 4), (3, 4, 6, 6), (1, 2, 3),
+    ),
+    "groups": (
+        lambda **mode: BinaryConv2D(6, (3, 2), (2, 1), (1, 0), groups=2, **mode),
+        (3, 8, 7, 4), (3, 4, 6, 6), (1, 2, 3),
+    ),
+}  # fmt: skip
+all_layers = pytest.mark.parametrize("name", LAYERS)
+
+
+def inputs_for(name, seed=0):
+    shape = LAYERS[name][1]
+    return np.random.default_rng(seed).normal(0.2, 1.0, shape).astype(np.float32)
+
+
+def built(name, **mode):
+    layer = LAYERS[name][0](**mode)
+    layer.build(LAYERS[name][1])
+    randomize(layer)
+    return layer
+
+
+def float_twin(name, kernel, bias):
+    """The linear map alone, without any binarization."""
+    layer = built(name, binarizer=None)
+    layer.kernel.assign(kernel)
+    layer.bias.assign(bias)
+    return lambda x: np.asarray(layer(x.astype(np.float32)), np.float64)
+
+
+def dual_scale(x, variables, axes):
+    """BiFSMNv2's activation, in float64."""
+    theta = [np.asarray(variables[f"threshold{i}"], np.float64) for i in range(3)]
+    first = signs(x - theta[0])
+    residual = x - first - theta[1]
+    second = np.abs(residual).mean(axis=axes, keepdims=True) * signs(residual)
+    return first, second, theta[2]
+
+
+@all_layers
+def test_dual_scale_equals_its_formula(name):
+    layer = built(name, binarizer="lpb")
+    x = inputs_for(name)
+    kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
+    axes = tuple(range(kernel.ndim - 1))
+    binary = np.abs(kernel).mean(axis=axes) * signs(kernel)
+    first, second, shift = dual_scale(x, layer.binarizer_variables, LAYERS[name][3])
+    linear = float_twin(name, binary, np.zeros_like(bias))
+    # The shift is a constant, at the border too.
+    constant = built(name, binarizer=None)
+    constant.kernel.assign(binary)
+    constant.bias.assign(np.zeros_like(bias))
+    middle = {"memory": (0, 3), "conv2d": (0, 1, 1), "groups": (0, 1, 1)}.get(name, (0,))
+    shifts = np.asarray(constant(np.broadcast_to(shift, x.shape).astype(np.float32)))[middle]
+    if name == "memory":
+        # Frame 3 of 7 sees no tap two steps of two frames back.
+        wide = np.broadcast_to(shift, (1, 20, 4)).astype(np.float32)
+        shifts = np.asarray(constant(wide))[0, 10]
+    if name == "pointwise":
+        shifts = shifts[0]
+    expected = linear(first + second) - shifts + bias
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@all_layers
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {"binarizer": "lpb"},
+        {"binarizer": binarizers.LPB(dual=False)},
+        {"binarizer": "lpb", "weight_scale": "official"},
+        {"binarizer": "lpb", "use_bias": False},
+        {"binarizer": "vanilla", "use_bias": False},
+        {"binarizer": None, "use_bias": False},
+    ],
+)
+def test_contract(name, mode, tmp_path):
+    make, shape, output_shape, _ = LAYERS[name]
+    kernel = built(name).kernel
+    count = int(np.prod(kernel.shape))
+    if mode.get("use_bias", True):
+        count += kernel.shape[-1]
+    binarizer = binarizers.get(mode["binarizer"])
+    if isinstance(binarizer, binarizers.LPB):
+        count += 3 * shape[-1] + 3 if binarizer.dual else 2 * shape[-1] + 2
+    check_layer(lambda: make(**mode), shape, output_shape, count, tmp_path)
+
+
+@all_layers
+@pytest.mark.parametrize("weight_scale", ["channel", "official"])
+def test_gradients_reach_everything(name, weight_scale):
+    layer = LAYERS[name][0](binarizer="lpb", weight_scale=weight_scale)
+    check_gradients(layer, 0.5 * inputs_for(name))
+
+
+@all_layers
+def test_no_bias_means_a_bias_of_zero(name):
+    for mode in ({"binarizer": "vanilla"}, {"binarizer": "lpb"}, {"binarizer": None}):
+        with_bias, without = built(name, **mode), built(name, use_bias=False, **mode)
+        with_bias.bias.assign(np.zeros(with_bias.bias.shape))
+        without.set_weights([w for v, w in zip(with_bias.weights, with_bias.get_weights())
+                             if v is not with_bias.bias])  # fmt: skip
+        assert without.bias is None and len(without.weights) == len(with_bias.weights) - 1
+        x = inputs_for(name)
+        np.testing.assert_allclose(without(x), with_bias(x), rtol=1e-6, atol=1e-6)
+
+
+@all_layers
+def test_input_gradient_of_the_dual_scale_activation(name):
+    layer = built(name, binarizer="lpb")
+    layer.binarizer_variables["window1"].assign(0.7)
+    layer.binarizer_variables["window2"].assign(1.3)
+    x = inputs_for(name)
+    upstream = np.random.default_rng(5).normal(size=LAYERS[name][2]).astype(np.float32)
+
+    def gradient(function):
+        source = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(source)
+            loss = tf.reduce_sum(function(source) * upstream)
+        return tape.gradient(loss, source).numpy()
+
+    linear = built(name, binarizer=None)
+    kernel = np.asarray(layer.kernel)
+    axes = tuple(range(kernel.ndim - 1))
+    linear.kernel.assign(np.abs(kernel).mean(axis=axes) * signs(kernel))
+    first, _, _ = dual_scale(x, layer.binarizer_variables, LAYERS[name][3])
+    theta = [np.asarray(layer.binarizer_variables[f"threshold{i}"]) for i in range(3)]
+    window1 = 0.7 * (np.abs(0.7 * (x - theta[0])) <= 1)
+    window2 = 1.3 * (np.abs(1.3 * (x - first - theta[1])) <= 1)
+    expected = gradient(linear) * (window1 + window2 * (1 - window1))
+    np.testing.assert_allclose(gradient(layer), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_groups_are_independent_convolutions():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(2, 5, 6, 4)).astype(np.float32)
+    for binarizer in ("vanilla", None):
+        layer = BinaryConv2D(6, 3, 1, 1, binarizer=binarizer, groups=2)
+        together = layer(x)
+        halves = []
+        for half in range(2):
+            part = BinaryConv2D(3, 3, 1, 1, binarizer=binarizer)
+            part.build((None, 5, 6, 2))
+            part.kernel.assign(layer.kernel[..., 3 * half : 3 * half + 3])
+            part.bias.assign(layer.bias[3 * half : 3 * half + 3])
+            halves.append(part(x[..., 2 * half : 2 * half + 2]))
+        np.testing.assert_allclose(together, np.concatenate(halves, axis=-1), atol=1e-5)
+
+
+def test_wrong_groups():
+    for groups in (0, 4, 1.5, "2"):
+        with pytest.raises(ValueError, match="`groups` should be.*Received: groups="):
+            BinaryConv2D(6, 3, groups=groups)
+    with pytest.raises(ValueError, match="`groups` should divide.*Received: groups=2"):
+        BinaryConv2D(6, 3, groups=2).build((None, 8, 8, 3))
+
+
+def test_variables_of_lpb():
+    layer = BinaryPointwise(5, binarizer="lpb")
+    layer.build((None, 8, 40))
+    variables = layer.binarizer_variables
+    assert set(variables) == {f"{kind}{i}" for kind, numbers in
+                              (("threshold", range(3)), ("window", (1, 2, 3))) for i in numbers}
+    for name, variable in variables.items():
+        value = np.asarray(variable)
+        assert variable.learning_rate_multiplier == 0.1
+        assert variable.weight_decay_multiplier == 0.0
+        if name.startswith("threshold"):
+            assert value.shape == (40,) and value.min() >= 0 and 0.0005 < value.max() <= 0.001
+        else:
+            assert value.shape == () and value == 1.0
+
+
+def test_windows_stay_positive_in_training():
+    layer = BinaryDense(3, binarizer="lpb")
+    model = keras.Sequential([keras.Input((4,)), layer])
+    model.compile(keras.optimizers.SGD(1e6), "mse")
+    x = np.random.default_rng(0).uniform(-1, 1, (32, 4)).astype(np.float32)
+    model.fit(x, x[:, :3], epochs=2, verbose=0)
+    windows = [float(layer.binarizer_variables[f"window{i}"]) for i in (1, 2, 3)]
+    assert min(windows) == np.float32(1e-3)
+
+
+def test_official_arithmetic_is_that_of_the_released_binarizers_only():
+    class Other(binarizers.Vanilla):
+        name = "other"
+
+    with pytest.raises(ValueError, match="exists for.*'lpb', 'vanilla'.*Received.*'other'"):
+        BinaryDense(3, binarizer=Other(), weight_scale="official")
+
+
+def test_wrong_dual():
+    with pytest.raises(ValueError, match="`dual` should be True or False.*Received: dual=1"):
+        binarizers.LPB(dual=1)
