@@ -1,4 +1,10 @@
-"""The papers' optimizer and learning-rate schedule, as Keras objects."""
+"""The papers' optimizers and learning-rate schedule, as Keras objects.
+
+The optimizers here honour two attributes that a layer may set on a variable of its own,
+`learning_rate_multiplier` and `weight_decay_multiplier` (1 where missing). Learnable binarizers
+ask for a smaller rate and no decay this way; Keras' own optimizers do not know the attributes and
+treat all variables alike.
+"""
 
 import keras
 from keras import ops
@@ -58,12 +64,46 @@ class CosineSchedule(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+class VariableMultipliers:
+    """Mixin for a Keras optimizer: every variable has its own factors of rate and decay.
+
+    The rate is scaled where a single variable is updated. Scaling the gradient instead would be
+    the same for plain SGD only: Adam divides by the gradient's magnitude.
+    """
+
+    def _multiplier(self, variable, name):
+        # What arrives here is the backend's variable; the attributes are the Keras variable's.
+        return getattr(self._trainable_variables[self._get_variable_index(variable)], name, 1.0)
+
+    def _apply_weight_decay(self, variables):
+        """Nothing yet: `update_step` decays each variable right before its update."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        learning_rate = learning_rate * self._multiplier(variable, "learning_rate_multiplier")
+        if self.weight_decay is not None and self._use_weight_decay(variable):
+            decay = self.weight_decay * self._multiplier(variable, "weight_decay_multiplier")
+            shrinkage = ops.cast(learning_rate * decay, variable.dtype)
+            self.assign_sub(variable, variable * shrinkage)
+        super().update_step(gradient, variable, learning_rate)
+
+
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
-class SGDWithCoupledDecay(keras.optimizers.SGD):
+class Adam(VariableMultipliers, keras.optimizers.Adam):
+    """`keras.optimizers.Adam` that honours the multipliers of variables."""
+
+
+@keras.saving.register_keras_serializable(package="bifsmn_tf")
+class AdamW(VariableMultipliers, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW` that honours the multipliers of variables."""
+
+
+@keras.saving.register_keras_serializable(package="bifsmn_tf")
+class SGDWithCoupledDecay(VariableMultipliers, keras.optimizers.SGD):
     r"""SGD whose weight decay is part of the gradient, $g \leftarrow g + \lambda w$.
 
     This is what PyTorch calls `weight_decay` and what the papers' recipe means. The argument of
     that name in Keras is decoupled: it shrinks weights beside the momentum, not through it.
+    Honours the multipliers of variables.
 
     Args:
         learning_rate: Rate or schedule.
@@ -86,11 +126,32 @@ class SGDWithCoupledDecay(keras.optimizers.SGD):
         self.coupled_decay = coupled_decay
 
     def update_step(self, gradient, variable, learning_rate):
-        gradient = gradient + self.coupled_decay * ops.cast(variable, gradient.dtype)
+        decay = self.coupled_decay * self._multiplier(variable, "weight_decay_multiplier")
+        gradient = gradient + decay * ops.cast(variable, gradient.dtype)
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self):
         return {**super().get_config(), "coupled_decay": self.coupled_decay}
+
+
+_BY_NAME = {"adam": Adam, "adamw": AdamW, "sgd": SGDWithCoupledDecay}
+
+
+def get(identifier):
+    """Resolves an optimizer, preferring those of this module to Keras' namesakes.
+
+    Args:
+        identifier: "adam", "adamw" or "sgd", or whatever `keras.optimizers.get` understands.
+
+    Returns:
+        A Keras optimizer.
+
+    Raises:
+        ValueError: If the identifier is not understood.
+    """
+    if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
+        return _BY_NAME[identifier.lower()]()
+    return keras.optimizers.get(identifier)
 
 
 _keras_registration.register(__name__)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from bifsmn_tf import _keras_registration
+from bifsmn_tf import _keras_registration, optimizers
 from bifsmn_tf.models.variables import variables_by_path
 
 
@@ -145,7 +145,9 @@ class ThinnableDistiller(keras.Model):
         """Configures training.
 
         Args:
-            optimizer: Keras optimizer or its name.
+            optimizer: Keras optimizer or its name. Those of `bifsmn_tf.optimizers`, and the names
+                "adam", "adamw" and "sgd", honour the learning rates and weight decays of a
+                learnable binarizer's variables.
             loss: Classification loss on logits; default sparse categorical cross-entropy.
             metrics: Names or instances; each is kept once per switch.
             **kwargs: As for `keras.Model.compile`, e.g. `jit_compile=True` (about three times
@@ -154,7 +156,7 @@ class ThinnableDistiller(keras.Model):
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         loss = keras.losses.get(loss)
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        super().compile(optimizer=optimizers.get(optimizer), loss=loss, **kwargs)
         self._requested_metrics = [
             _resolve_metric(metric, loss) for metric in (metrics or ())
         ]

@@ -15,7 +15,7 @@ import keras
 
 from bifsmn_tf import distillation as distillations
 from bifsmn_tf.models import DFSMN, BiFSMN
-from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
+from bifsmn_tf.optimizers import Adam, CosineSchedule, SGDWithCoupledDecay
 from bifsmn_tf.recipes.batches import training_batches, validation_batches
 from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
 from bifsmn_tf.recipes.clock import Clock
@@ -82,7 +82,7 @@ class Recipe:
                 steps_per_epoch=steps_per_epoch if self.per_epoch else 0,
             )
         if self.optimizer == "adam":
-            return keras.optimizers.Adam(rate)
+            return Adam(rate)
         if self.optimizer == "sgd":
             return SGDWithCoupledDecay(
                 rate,
