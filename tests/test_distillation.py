@@ -5,9 +5,17 @@ import json
 import keras
 import numpy as np
 import pytest
+import pywt
 import tensorflow as tf
 
-from bifsmn_tf.distillation import HED, AttentionTransfer, SoftTargets, attention_distance
+from bifsmn_tf.distillation import (
+    FID,
+    HED,
+    AttentionTransfer,
+    LogitMSE,
+    SoftTargets,
+    attention_distance,
+)
 
 ROOT_2 = np.sqrt(2.0)
 
@@ -22,11 +30,18 @@ def numpy_distance(student, teacher):
     return np.linalg.norm((s / np.linalg.norm(s) - t / np.linalg.norm(t)).ravel())
 
 
-def numpy_emphasis(teacher, block=2):
-    h = teacher.astype(np.float64)
+def haar_bands(x, block=2):
+    """Low band (means of blocks) and high band (the rest) of the Haar wavelet."""
+    h = x.astype(np.float64)
     b, t, c = h.shape
     means = h.reshape(b, t // block, block, c // block, block).mean(axis=(2, 4))
-    high = h - np.repeat(np.repeat(means, block, axis=1), block, axis=2)
+    low = np.repeat(np.repeat(means, block, axis=1), block, axis=2)
+    return low, h - low
+
+
+def numpy_emphasis(teacher, block=2):
+    h = teacher.astype(np.float64)
+    _, high = haar_bands(teacher, block)
     return high / high.std(ddof=1) + h / h.std(ddof=1)
 
 
@@ -76,7 +91,7 @@ def test_zero_tensors_are_harmless():
     assert float(attention_distance(zero, zero)) == 0.0
     np.testing.assert_allclose(attention_distance(zero, s), 1.0, rtol=1e-6)
     np.testing.assert_allclose(attention_distance(s, zero), 1.0, rtol=1e-6)
-    for distillation in (AttentionTransfer(), HED()):
+    for distillation in (AttentionTransfer(), HED(), FID(), FID(mse=True)):
         for student, teacher in ((zero, s), (s, zero), (zero, zero)):
             value = distillation([student], [teacher])
             assert np.isfinite(float(value))
@@ -123,7 +138,53 @@ def test_hed_of_a_student_equal_to_the_emphasized_teacher_is_zero():
     assert float(HED()([3 * HED().emphasize(t)], [t])) < 1e-3
 
 
-@pytest.mark.parametrize("distillation", [AttentionTransfer(), HED()])
+def test_fid_compares_low_with_low_and_high_with_high():
+    s, t = states()
+    expected = sum(numpy_distance(a, b) for a, b in zip(haar_bands(s), haar_bands(t)))
+    np.testing.assert_allclose(FID()([s], [t]), expected, rtol=1e-5)
+
+
+def test_fid_of_two_levels():
+    s, t = states()
+    expected = sum(numpy_distance(a, b) for a, b in zip(haar_bands(s, 4), haar_bands(t, 4)))
+    np.testing.assert_allclose(FID(level=2)([s], [t]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "db2", "sym4"])
+def test_fid_equals_pywavelets(wavelet):
+    def bands(x):
+        approximation, details = pywt.dwt2(x.astype(np.float64), wavelet, mode="zero")
+        nothing = tuple(np.zeros_like(detail) for detail in details)
+        rows, columns = x.shape[1:]
+        parts = (approximation, nothing), (np.zeros_like(approximation), details)
+        return [pywt.idwt2(part, wavelet, mode="zero")[:, :rows, :columns] for part in parts]
+
+    s, t = states()
+    expected = sum(numpy_distance(a, b) for a, b in zip(bands(s), bands(t)))
+    np.testing.assert_allclose(FID(wavelet)([s], [t]), expected, rtol=1e-5)
+
+
+def test_fid_of_bands_scaled_apart_is_zero():
+    s, _ = states()
+    low, high = haar_bands(s)
+    other = (3 * low - 0.2 * high).astype(np.float32)
+    assert float(FID()([s], [other])) < 2e-3
+    assert float(attention_distance(s, other)) > 0.5
+
+
+def test_fid_gradient_reaches_both_bands():
+    s, t = states()
+    low, high = haar_bands(gradient(lambda x: FID()([x], [t]), s))
+    assert np.abs(low).max() > 1e-4 and np.abs(high).max() > 1e-4
+
+
+def test_fid_with_the_norm_of_the_difference():
+    s, t = states()
+    expected = sum(np.linalg.norm(a - b) for a, b in zip(haar_bands(s), haar_bands(t)))
+    np.testing.assert_allclose(FID(mse=True)([s], [t]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("distillation", [AttentionTransfer(), HED(), FID()])
 def test_layers_are_summed(distillation):
     s, t = states(3, seed=1), states(3, seed=2)
     total = float(distillation(s, t))
@@ -132,7 +193,7 @@ def test_layers_are_summed(distillation):
     assert total > 2 * max(parts)
 
 
-@pytest.mark.parametrize("distillation", [AttentionTransfer(), HED()])
+@pytest.mark.parametrize("distillation", [AttentionTransfer(), HED(), FID()])
 def test_wrong_lists(distillation):
     s, t = states()
     with pytest.raises(ValueError, match="same positive number.*Received: 1 and 2"):
@@ -149,11 +210,16 @@ def test_configurations():
     restored = keras.saving.deserialize_keras_object(config)
     assert isinstance(restored, HED)
     assert (restored.wavelet, restored.level) == ("db2", 2)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(FID("db2", 2, mse=True))))
+    fid = keras.saving.deserialize_keras_object(config)
+    assert (fid.wavelet, fid.level, fid.mse) == ("db2", 2, True)
     plain = keras.saving.serialize_keras_object(AttentionTransfer())
     assert isinstance(keras.saving.deserialize_keras_object(plain), AttentionTransfer)
     soft = keras.saving.serialize_keras_object(SoftTargets(temperature=3.0, weight=0.5))
     soft = keras.saving.deserialize_keras_object(soft)
     assert (soft.temperature, soft.weight) == (3.0, 0.5)
+    mse = keras.saving.serialize_keras_object(LogitMSE(weight=0.5))
+    assert keras.saving.deserialize_keras_object(mse).weight == 0.5
 
 
 def test_wrong_hed():
@@ -162,6 +228,14 @@ def test_wrong_hed():
         HED(wavelet="bior2.2")([s], [t])
     with pytest.raises(ValueError, match="`level` should be a positive integer.*Received"):
         HED(level=0)([s], [t])
+
+
+def test_wrong_fid():
+    s, t = states()
+    with pytest.raises(ValueError, match="orthogonal.*Received: wavelet='bior2.2'"):
+        FID(wavelet="bior2.2")([s], [t])
+    with pytest.raises(ValueError, match="`mse` should be True or False.*Received: mse='yes'"):
+        FID(mse="yes")
 
 
 def numpy_soft_targets(student, teacher, temperature):
@@ -191,3 +265,22 @@ def test_soft_targets_vanish_for_shifted_logits():
 def test_wrong_temperature(temperature):
     with pytest.raises(ValueError, match="`temperature` should be positive.*Received"):
         SoftTargets(temperature=temperature)
+
+
+def test_logit_mse():
+    s, t = states(shape=(7, 12))
+    expected = 0.25 * np.square(s.astype(np.float64) - t).mean()
+    np.testing.assert_allclose(LogitMSE(0.25)(s, t), expected, rtol=1e-5)
+    slopes = gradient(lambda x: LogitMSE(0.25)(x, t), s)
+    np.testing.assert_allclose(slopes, 0.25 * 2 * (s - t) / s.size, rtol=1e-4, atol=1e-8)
+
+
+def test_logit_mse_has_the_weight_of_the_released_code():
+    s, t = states(shape=(7, 12))
+    np.testing.assert_allclose(LogitMSE()(s, t), LogitMSE(0.01)(s, t))
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan")])
+def test_wrong_weight(weight):
+    with pytest.raises(ValueError, match="`weight` should not be negative.*Received"):
+        LogitMSE(weight)
