@@ -12,6 +12,7 @@ from bifsmn_tf import _keras_registration
 __version__ = "0.1.0"
 
 _MODULES = (
+    "accounting",
     "binarizers",
     "conversion",
     "data",
@@ -24,7 +25,11 @@ _MODULES = (
     "training",
     "wavelets",
 )
-_NAMES = {"ThinnableDistiller": "training"}
+_NAMES = {
+    "ThinnableDistiller": "training",
+    "paper_flops": "accounting",
+    "summary": "accounting",
+}
 
 __all__ = ["__version__", *_MODULES, *_NAMES]
 
