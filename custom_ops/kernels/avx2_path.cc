@@ -314,6 +314,7 @@ const KernelPath& Avx2Path() {
     p.dots_to_float = avx2::DotsToFloat;
     p.memory_to_float = avx2::MemoryToFloat;
     p.memory_to_bits = avx2::MemoryToBits;
+    p.dual = Avx2Dual();
     return p;
   }();
   return path;

@@ -68,7 +68,12 @@ struct Lanes {
   // A slope of 1 changes nothing, so it needs no branch.
   template <Residual kResidual>
   BIFSMN_INLINE __m512 Finish(__m512i dots, __m512 residual) const {
-    __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), multiplier);
+    return Finish<kResidual>(_mm512_cvtepi32_ps(dots), residual);
+  }
+
+  template <Residual kResidual>
+  BIFSMN_INLINE __m512 Finish(__m512 v, __m512 residual) const {
+    v = _mm512_mul_ps(v, multiplier);
     v = _mm512_add_ps(v, bias);
     if (kResidual == Residual::kFirst) v = _mm512_add_ps(v, residual);
     const __mmask16 below = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NGE_UQ);
@@ -81,8 +86,8 @@ struct Lanes {
 };
 
 // Finishes 16 dots and stores floats and signs; the pointers are to the first of the outputs.
-template <Residual kResidual, bool kSigns>
-BIFSMN_INLINE void FinishAndStore(const Lanes& lanes, __m512i dots, __mmask16 mask,
+template <Residual kResidual, bool kSigns, typename Dots>
+BIFSMN_INLINE void FinishAndStore(const Lanes& lanes, Dots dots, __mmask16 mask,
                                   const float* residual, float* out, uint16_t* signs) {
   __m512 add = _mm512_setzero_ps();
   if (kResidual != Residual::kNone) add = _mm512_maskz_loadu_ps(mask, residual);

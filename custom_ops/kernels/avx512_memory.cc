@@ -180,7 +180,7 @@ const KernelPath& Avx512Path() {
       "avx512_vpopcntdq",   avx512::Pack,         avx512::DensePrepare,
       avx512::DenseDots,    avx512::DenseToBits,  avx512::DenseToFloat,
       avx512::DotsToFloat,  avx512::MemoryToFloat, avx512::MemoryToBits,
-      avx512::FloatConv,    avx512::FloatMatvec,
+      avx512::FloatConv,    avx512::FloatMatvec,  Avx512Dual(),
   };
   return path;
 }

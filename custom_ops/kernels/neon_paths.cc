@@ -17,6 +17,7 @@
 #include "custom_ops/kernels/neon_paths.h"
 
 #include "custom_ops/kernels/neon_dense.h"
+#include "custom_ops/kernels/neon_dual.h"
 #include "custom_ops/kernels/neon_ends.h"
 #include "custom_ops/kernels/neon_fbck.h"
 #include "custom_ops/kernels/neon_float.h"
@@ -66,6 +67,7 @@ KernelPath Path(const char* name, decltype(KernelPath::dense_prepare) prepare) {
   path.memory_to_float = NeonMemoryToFloat;
   path.memory_to_bits = NeonMemoryToBits;
   path.float_conv = NeonFloatConv;
+  path.dual = NeonDual();
   return path;
 }
 

@@ -90,6 +90,40 @@ struct FloatConvShape {
   int64_t down = 0, right = 0;
 };
 
+// The two sums of a dual scale layer, which reads floats x as two bits each:
+//
+//   first = x >= shift0;   r = (x - (first ? 1 : -1)) - shift1;   second = r >= 0
+//
+// and as the mean of |r|, the scale of the second bit. Comparisons are those of IEEE 754: the
+// caller sees to it that the thread does not take subnormals for zeros. Shifts are padded with
+// zeros to a multiple of kEndBlock; they and `sums` are 64-byte aligned.
+struct DualKernels {
+  // Bit c of a row = x[c] >= shift[c]. Everything else as KernelPath::pack.
+  void (*pack_shifted)(const float* x, int64_t rows, int channels, const float* shift,
+                       uint32_t* out, int64_t out_stride);
+  // One row; writes ceil(count / 32) words of either bits. sums[i % 32] += |r| of value i, in
+  // ascending order.
+  void (*split)(const float* x, int64_t count, const float* shift0, const float* shift1,
+                uint32_t* first, uint32_t* second, float* sums);
+  // Rows `stride` words apart, of which the same words are written. sums[c] += |r| of channel c,
+  // in ascending order; `sums` is padded like the shifts.
+  void (*split_over_time)(const float* x, int64_t frames, int channels, const float* shift0,
+                          const float* shift1, uint32_t* first, uint32_t* second, int64_t stride,
+                          float* sums);
+  // v = float(first) + scale[r] * float(second), rounded twice, then as KernelPath::dots_to_float.
+  void (*dots_to_float)(const int32_t* first, const int32_t* second, const float* scale,
+                        int64_t rows, int outputs, const FloatEnd& end, const float* residual,
+                        float* out, uint32_t* signs, int64_t signs_stride);
+  // The epilogue of sums that are floats already; `values` may be `out`.
+  void (*values_to_float)(const float* values, int64_t rows, int outputs, const FloatEnd& end,
+                          const float* residual, float* out, uint32_t* signs,
+                          int64_t signs_stride);
+};
+
+// The scale of the second bits: sums[l] += sums[l + 16], 8, 4, 2, 1 over the 32 sums of
+// DualKernels::split, then one division.
+float DualScale(const float* sums, int64_t count);
+
 struct KernelPath {
   const char* name;
 
@@ -135,6 +169,8 @@ struct KernelPath {
   // y[n] = bias[n] + sum over k of w[n][k] * x[k]; `w` is (outputs, inputs).
   void (*float_matvec)(const float* x, const float* w, const float* bias, int64_t outputs,
                        int64_t inputs, float* y);
+
+  DualKernels dual;
 };
 
 // Runs on every processor.

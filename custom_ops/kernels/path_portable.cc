@@ -14,9 +14,12 @@
 
 // The scalar kernels for any processor.
 
+#include <cstring>
+
 #include "custom_ops/kernels/float_portable.h"
 #include "custom_ops/kernels/path.h"
 #include "custom_ops/kernels/scalar.h"
+#include "custom_ops/kernels/scalar_dual.h"
 
 namespace bifsmn {
 
@@ -36,12 +39,23 @@ void MemoryWeights::Assign(const uint32_t* weights, int taps, int outputs, int l
   while ((taps >> planes) != 0) ++planes;
 }
 
+float DualScale(const float* sums, int64_t count) {
+  float s[32];
+  std::memcpy(s, sums, sizeof(s));
+  for (int step = 16; step > 0; step /= 2) {
+    for (int l = 0; l < step; ++l) s[l] += s[l + step];
+  }
+  return s[0] / static_cast<float>(count);
+}
+
 const KernelPath& PortablePath() {
   static const KernelPath path = {
       "portable",         scalar::Pack,         scalar::DensePrepare,
       scalar::DenseDots,  scalar::DenseToBits,  scalar::DenseToFloat,
       scalar::DotsToFloat, scalar::MemoryToFloat, scalar::MemoryToBits,
       FloatConvPortable,  FloatMatvecPortable,
+      {scalar::PackShifted, scalar::Split, scalar::SplitOverTime, scalar::DualDotsToFloat,
+       scalar::ValuesToFloat},
   };
   return path;
 }

@@ -30,6 +30,9 @@ const KernelPath& Avx2Path();
 
 // AVX-512 F, BW, VL, DQ and VPOPCNTDQ.
 const KernelPath& Avx512Path();
+
+const DualKernels& Avx2Dual();
+const DualKernels& Avx512Dual();
 #endif
 
 }  // namespace bifsmn

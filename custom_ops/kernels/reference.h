@@ -18,6 +18,7 @@
 #ifndef BIFSMN_KERNELS_REFERENCE_H_
 #define BIFSMN_KERNELS_REFERENCE_H_
 
+#include <cmath>
 #include <cstdint>
 
 #include "custom_ops/kernels/bits.h"
@@ -123,10 +124,42 @@ inline void Memory(const uint32_t* x, const MemoryShape& s, const uint32_t* weig
   }
 }
 
-// One output value of the float epilogue. Each operation is rounded on its own.
-inline float FloatEpilogue(int32_t dot, float multiplier, float bias, const float* residual,
+// The two bits that a dual scale layer reads a value as, and what it is off by.
+struct Split {
+  bool first, second;
+  float magnitude;
+};
+
+inline Split SplitOf(float x, float shift0, float shift1) {
+  const bool first = x >= shift0;
+  float r = x - (first ? 1.0f : -1.0f);
+  r = r - shift1;
+  return {first, r >= 0.0f, std::fabs(r)};
+}
+
+// Mean magnitude in the order of sums that all kernels keep: value i to sum i % 32, then the sums
+// folded in halves.
+inline float DualScale(const float* magnitudes, int64_t count) {
+  float sums[32] = {};
+  for (int64_t i = 0; i < count; ++i) sums[i % 32] += magnitudes[i];
+  for (int l = 0; l < 16; ++l) sums[l] += sums[l + 16];
+  for (int l = 0; l < 8; ++l) sums[l] += sums[l + 8];
+  for (int l = 0; l < 4; ++l) sums[l] += sums[l + 4];
+  for (int l = 0; l < 2; ++l) sums[l] += sums[l + 2];
+  return (sums[0] + sums[1]) / static_cast<float>(count);
+}
+
+// The sum of a dual scale layer.
+inline float Combine(int32_t first, int32_t second, float scale) {
+  const float term = scale * static_cast<float>(second);
+  return static_cast<float>(first) + term;
+}
+
+// One output value of the float epilogue; `dot` is whole but in dual scale layers. Each operation
+// is rounded on its own.
+inline float FloatEpilogue(float dot, float multiplier, float bias, const float* residual,
                            float slope, bool residual_first) {
-  float v = static_cast<float>(dot) * multiplier;
+  float v = dot * multiplier;
   v = v + bias;
   if (residual != nullptr && residual_first) v = v + *residual;
   if (slope != 1.0f && !(v >= 0.0f)) v = v * slope;

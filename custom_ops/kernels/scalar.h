@@ -52,8 +52,8 @@ BIFSMN_INLINE void ClearTail(uint32_t* row, int outputs, int64_t stride) {
 
 enum class Residual { kNone, kFirst, kLast };
 
-template <Residual kResidual, bool kSlope>
-BIFSMN_INLINE void FloatBlockAs(const int32_t* dots, int count, const float* multiplier,
+template <Residual kResidual, bool kSlope, typename Dot>
+BIFSMN_INLINE void FloatBlockAs(const Dot* dots, int count, const float* multiplier,
                                 const float* bias, float slope, const float* residual,
                                 float* out) {
   for (int i = 0; i < count; ++i) {
@@ -71,7 +71,8 @@ BIFSMN_INLINE void FloatBlockAs(const int32_t* dots, int count, const float* mul
 
 // Outputs first .. first + count - 1 of one row, at most a block of 32. `residual`, `out` and
 // `signs` point to the start of the row.
-BIFSMN_INLINE void FloatBlock(const int32_t* dots, int first, int count, const FloatEnd& end,
+template <typename Dot>
+BIFSMN_INLINE void FloatBlock(const Dot* dots, int first, int count, const FloatEnd& end,
                               const float* residual, float* out, uint32_t* signs) {
   const float* m = end.multiplier + first;
   const float* b = end.bias + first;

@@ -62,8 +62,11 @@ TEST_F(DelegateTest, SingleNodesAgreeWithReference) {
   TestData data(1);
   for (const MakeExample make : kMakers) {
     for (const Epilogue epilogue : kEpilogues) {
-      for (const bool packed : {false, true}) {
-        const auto e = make(&data, epilogue, packed);
+      for (const int kind : {-1, 0, 1, 2}) {  // packed, or so many shifts
+        const bool packed = kind < 0;
+        const int shifts = packed ? 0 : kind;
+        if (!IsPossible(epilogue, packed, shifts)) continue;
+        const auto e = make(&data, epilogue, packed, shifts);
         ASSERT_EQ(e->interpreter.Prepare(delegate_), abi::kOk) << e->interpreter.errors();
         ASSERT_EQ(e->interpreter.partitions(), 1);
         e->Feed();
@@ -122,6 +125,70 @@ TEST_F(DelegateTest, AFusedStackAgreesWithItsNodesOneByOne) {
       ASSERT_EQ(fused.interpreter.Invoke(), abi::kOk) << fused.interpreter.errors();
       ASSERT_EQ(single.interpreter.Invoke(), abi::kOk);
       keep.push_back(fused.outputs.back());
+      for (const int tensor : keep) {
+        EXPECT_EQ(fused.interpreter.Data<uint8_t>(tensor),
+                  single.interpreter.Data<uint8_t>(tensor)) << "tensor " << tensor;
+      }
+    }
+  }
+}
+
+// Dual scale layers, whose x has to come as floats, between one that reads signs and one that
+// shifts; the last step's residual is the first x.
+struct DualStack {
+  FakeInterpreter interpreter;
+  int x = -1, out = -1;
+  std::vector<int> inner;
+
+  DualStack() {
+    TestData data(12);
+    const auto floats = [&](int count) {
+      return interpreter.AddConstant(abi::kFloat32, {count}, data.Floats(count));
+    };
+    x = interpreter.AddTensor(abi::kFloat32, {1, 8, 64});
+    int at = x;
+    const auto add = [&](const char* name, const std::vector<int>& weights, int shifts,
+                         int residual, std::vector<Attribute> attributes) {
+      std::vector<int> inputs = {
+          at, interpreter.AddConstant(abi::kInt32, weights, data.Bits(weights[0], weights[1] * 32)),
+          floats(64), floats(64)};
+      if (residual >= 0) inputs.push_back(residual);
+      for (int i = 0; i < shifts; ++i) inputs.push_back(floats(64));
+      if (shifts > 0) attributes.emplace_back("shifts", shifts);
+      attributes.emplace_back("channels", 64);
+      at = interpreter.AddTensor(abi::kFloat32, {1, 8, 64});
+      interpreter.AddNode(name, Pack(attributes), inputs, {at});
+      inner.push_back(at);
+    };
+    add("BifsmnDense", {64, 2}, 0, -1, {});
+    add("BifsmnDense", {64, 2}, 2, -1, {{"slope", 0.1f}});
+    add("BifsmnMemory", {5, 2}, 2, x, {{"look_back", 2}});
+    add("BifsmnMemory", {5, 2}, 1, -1, {{"look_back", 2}});
+    add("BifsmnDense", {64, 2}, 2, inner[2], {{"residual_first", 1}});
+    add("BifsmnDense", {64, 2}, 0, x, {});
+    out = at;
+  }
+
+  void Feed() {
+    TestData data(13);
+    const auto values = data.Floats(8 * 64);
+    interpreter.SetData(x, values.data(), values.size() * 4);
+  }
+};
+
+TEST_F(DelegateTest, AFusedStackOfDualScaleLayersAgreesWithItsNodesOneByOne) {
+  for (const bool keep_all : {false, true}) {
+    DualStack fused, single;
+    std::vector<int> keep;
+    if (keep_all) keep = fused.inner;
+    ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
+    ASSERT_EQ(fused.interpreter.partitions(), 1);
+    ASSERT_EQ(single.interpreter.Prepare(), abi::kOk) << single.interpreter.errors();
+    keep.push_back(fused.out);
+    for (int round = 0; round < 2; ++round) {
+      fused.Feed(), single.Feed();
+      ASSERT_EQ(fused.interpreter.Invoke(), abi::kOk) << fused.interpreter.errors();
+      ASSERT_EQ(single.interpreter.Invoke(), abi::kOk);
       for (const int tensor : keep) {
         EXPECT_EQ(fused.interpreter.Data<uint8_t>(tensor),
                   single.interpreter.Data<uint8_t>(tensor)) << "tensor " << tensor;

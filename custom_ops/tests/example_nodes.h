@@ -42,6 +42,7 @@ struct Example {
   std::vector<float> x_floats;
   std::vector<uint32_t> x_bits;
   std::vector<float> residual;
+  int residual_input = -1;
   std::vector<int> output_shape;
   std::vector<uint8_t> expected;  // the bytes of the output
 
@@ -53,7 +54,7 @@ struct Example {
       interpreter.SetData(inputs[0], x_floats.data(), x_floats.size() * 4);
     }
     if (!residual.empty()) {
-      interpreter.SetData(inputs[4], residual.data(), residual.size() * 4);
+      interpreter.SetData(residual_input, residual.data(), residual.size() * 4);
     }
   }
 };
@@ -66,31 +67,63 @@ std::vector<uint8_t> Bytes(const std::vector<T>& values) {
   return std::vector<uint8_t>(begin, begin + values.size() * sizeof(T));
 }
 
-// Random x of (rows, channels); gives its bits.
-inline std::vector<uint32_t> FillX(Example* e, TestData* data, std::vector<int> shape,
-                                   int channels, bool packed) {
+// What an operator reads x as.
+struct Read {
+  std::vector<uint32_t> first, second;
+  std::vector<float> magnitudes;         // of what the first bits are off by
+  std::vector<std::vector<float>> shifts;
+};
+
+// Random x of (rows, channels), packed or with `shifts` shifts.
+inline Read FillX(Example* e, TestData* data, std::vector<int> shape, int channels, bool packed,
+                  int shifts) {
   int64_t rows = 1;
   for (const int size : shape) rows *= size;
   e->packed = packed;
   e->channels = channels;
-  std::vector<uint32_t> bits;
+  Read read;
   if (packed) {
-    bits = e->x_bits = data->Bits(rows, channels);
+    read.first = e->x_bits = data->Bits(rows, channels);
     shape.push_back(static_cast<int>(WordsFor(channels)));
   } else {
-    e->x_floats = data->Activations(rows * channels);
-    bits.resize(rows * WordsFor(channels));
-    reference::Pack(e->x_floats.data(), rows, channels, bits.data());
+    // A scale of infinity or NaN would say little.
+    e->x_floats = shifts == 2 ? data->Floats(rows * channels) : data->Activations(rows * channels);
+    for (int i = 0; i < shifts; ++i) read.shifts.push_back(data->Floats(channels));
+    for (int i = 0; i < shifts; ++i) read.shifts[i][0] = 0.0f;
+    read.first.resize(rows * WordsFor(channels));
+    read.second = read.first;
+    if (shifts == 0) reference::Pack(e->x_floats.data(), rows, channels, read.first.data());
+    for (int64_t i = 0; shifts > 0 && i < rows * channels; ++i) {
+      const int64_t c = i % channels, word = i / channels * WordsFor(channels) + c / kWordBits;
+      if (data->Int(0, 9) == 0) e->x_floats[i] = read.shifts[0][c];
+      const reference::Split split = reference::SplitOf(
+          e->x_floats[i], read.shifts[0][c], shifts == 2 ? read.shifts[1][c] : 0.0f);
+      read.first[word] |= uint32_t{split.first} << (c % kWordBits);
+      read.second[word] |= uint32_t{split.second} << (c % kWordBits);
+      read.magnitudes.push_back(split.magnitude);
+    }
     shape.push_back(channels);
   }
   e->inputs.push_back(e->interpreter.AddTensor(packed ? abi::kInt32 : abi::kFloat32, shape));
-  return bits;
+  return read;
+}
+
+// The sums of `dots(bits)` for one or both bits of x; `scale(i)` is that of sum i.
+template <typename Dots, typename Scale>
+std::vector<float> Sums(const Read& x, size_t count, const Dots& dots, const Scale& scale) {
+  std::vector<int32_t> first(count), second(count);
+  dots(x.first.data(), first.data());
+  std::vector<float> sums(first.begin(), first.end());
+  if (x.shifts.size() < 2) return sums;
+  dots(x.second.data(), second.data());
+  for (size_t i = 0; i < count; ++i) sums[i] = reference::Combine(first[i], second[i], scale(i));
+  return sums;
 }
 
 // Adds the epilogue's inputs and the node, and computes the expected output.
 inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilogue,
                    std::vector<Attribute> attributes, std::vector<int> lead, int outputs,
-                   int reduction, const std::vector<int32_t>& dots) {
+                   int reduction, const Read& x, const std::vector<float>& dots) {
   std::vector<int> shape = lead;
   if (epilogue == Epilogue::kBits) {
     const auto thresholds = data->Thresholds(outputs, reduction);
@@ -99,7 +132,7 @@ inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilog
     std::vector<uint32_t> words(dots.size() / outputs * WordsFor(outputs), 0);
     for (size_t i = 0; i < dots.size(); ++i) {
       const size_t n = i % outputs;
-      if (reference::BitsEpilogue(dots[i], thresholds[n])) {
+      if (reference::BitsEpilogue(static_cast<int32_t>(dots[i]), thresholds[n])) {
         words[i / outputs * WordsFor(outputs) + n / 32] |= uint32_t{1} << (n % 32);
       }
     }
@@ -116,7 +149,8 @@ inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilog
     if (slope != 1.0f) attributes.emplace_back("slope", slope);
     if (first) attributes.emplace_back("residual_first", 1);
     if (has_residual) {
-      e->inputs.push_back(e->interpreter.AddTensor(abi::kFloat32, shape));
+      e->residual_input = e->interpreter.AddTensor(abi::kFloat32, shape);
+      e->inputs.push_back(e->residual_input);
       e->residual = data->Floats(dots.size());
     }
     std::vector<float> values(dots.size());
@@ -126,6 +160,11 @@ inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilog
     }
     e->expected = Bytes(values);
   }
+  for (const auto& shift : x.shifts) {
+    e->inputs.push_back(
+        e->interpreter.AddConstant(abi::kFloat32, {static_cast<int>(shift.size())}, shift));
+  }
+  if (!x.shifts.empty()) attributes.emplace_back("shifts", static_cast<int>(x.shifts.size()));
   e->output_shape = shape;
   e->output = e->interpreter.AddTensor(
       epilogue == Epilogue::kBits ? abi::kInt32 : abi::kFloat32, std::vector<int>(shape.size(), 1));
@@ -134,23 +173,32 @@ inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilog
 
 }  // namespace internal
 
-inline std::unique_ptr<Example> MakeDense(TestData* data, Epilogue epilogue, bool packed) {
+inline std::unique_ptr<Example> MakeDense(TestData* data, Epilogue epilogue, bool packed,
+                                          int shifts) {
   auto e = std::make_unique<Example>();
   const int reduction = InterestingSizes()[data->Int(0, 60)];
   const int outputs = data->Int(1, 70);
   const std::vector<int> lead = {data->Int(1, 3), data->Int(1, 9)};
-  const auto x = internal::FillX(e.get(), data, lead, reduction, packed);
+  const auto x = internal::FillX(e.get(), data, lead, reduction, packed, shifts);
   const auto w = data->Bits(outputs, reduction);
   e->inputs.push_back(e->interpreter.AddConstant(
       abi::kInt32, {outputs, static_cast<int>(WordsFor(reduction))}, w));
-  std::vector<int32_t> dots(lead[0] * lead[1] * outputs);
-  reference::Dense(x.data(), lead[0] * lead[1], reduction, w.data(), outputs, dots.data());
+  const int rows = lead[0] * lead[1];
+  const auto dots = internal::Sums(
+      x, static_cast<size_t>(rows) * outputs,
+      [&](const uint32_t* bits, int32_t* out) {
+        reference::Dense(bits, rows, reduction, w.data(), outputs, out);
+      },
+      [&](size_t i) {
+        return reference::DualScale(&x.magnitudes[i / outputs * reduction], reduction);
+      });
   internal::Finish(e.get(), data, "BifsmnDense", epilogue, {{"channels", reduction}}, lead, outputs,
-                   reduction, dots);
+                   reduction, x, dots);
   return e;
 }
 
-inline std::unique_ptr<Example> MakeConv2D(TestData* data, Epilogue epilogue, bool packed) {
+inline std::unique_ptr<Example> MakeConv2D(TestData* data, Epilogue epilogue, bool packed,
+                                           int shifts) {
   auto e = std::make_unique<Example>();
   reference::ConvShape s;
   s.batch = data->Int(1, 2), s.height = data->Int(3, 8), s.width = data->Int(3, 8);
@@ -160,42 +208,65 @@ inline std::unique_ptr<Example> MakeConv2D(TestData* data, Epilogue epilogue, bo
   s.pad_h = data->Int(0, 3), s.pad_w = data->Int(0, 3);
   const int outputs = data->Int(1, 40);
   const int reduction = s.kernel_h * s.kernel_w * s.channels;
-  const auto x = internal::FillX(e.get(), data, {s.batch, s.height, s.width}, s.channels, packed);
+  const auto x =
+      internal::FillX(e.get(), data, {s.batch, s.height, s.width}, s.channels, packed, shifts);
   const auto w = data->Bits(outputs, reduction);
   e->inputs.push_back(e->interpreter.AddConstant(
       abi::kInt32, {outputs, static_cast<int>(WordsFor(reduction))}, w));
-  std::vector<int32_t> dots(s.batch * s.out_h() * s.out_w() * outputs);
-  reference::Conv2D(x.data(), s, w.data(), outputs, dots.data());
+  const int64_t values = int64_t{s.height} * s.width * s.channels;
+  const size_t clip = static_cast<size_t>(s.out_h()) * s.out_w() * outputs;
+  const auto dots = internal::Sums(
+      x, s.batch * clip,
+      [&](const uint32_t* bits, int32_t* out) {
+        reference::Conv2D(bits, s, w.data(), outputs, out);
+      },
+      [&](size_t i) { return reference::DualScale(&x.magnitudes[i / clip * values], values); });
   internal::Finish(e.get(), data, "BifsmnConv2D", epilogue,
                    {{"channels", s.channels}, {"kernel_h", s.kernel_h}, {"kernel_w", s.kernel_w},
                     {"stride_h", s.stride_h}, {"stride_w", s.stride_w}, {"pad_h", s.pad_h},
                     {"pad_w", s.pad_w}},
-                   {s.batch, s.out_h(), s.out_w()}, outputs, reduction, dots);
+                   {s.batch, s.out_h(), s.out_w()}, outputs, reduction, x, dots);
   return e;
 }
 
-inline std::unique_ptr<Example> MakeMemory(TestData* data, Epilogue epilogue, bool packed) {
+inline std::unique_ptr<Example> MakeMemory(TestData* data, Epilogue epilogue, bool packed,
+                                           int shifts) {
   auto e = std::make_unique<Example>();
   reference::MemoryShape s;
   s.batch = data->Int(1, 3), s.frames = data->Int(1, 12), s.channels = data->Int(1, 70);
   s.outputs = s.channels * data->Int(1, 3), s.taps = data->Int(1, 9);
   s.look_back = data->Int(0, s.taps - 1);
   s.stride_back = data->Int(1, 3), s.stride_ahead = data->Int(1, 3);
-  const auto x = internal::FillX(e.get(), data, {s.batch, s.frames}, s.channels, packed);
+  const auto x = internal::FillX(e.get(), data, {s.batch, s.frames}, s.channels, packed, shifts);
   const auto w = data->Bits(s.taps, s.outputs);
   e->inputs.push_back(e->interpreter.AddConstant(
       abi::kInt32, {s.taps, static_cast<int>(WordsFor(s.outputs))}, w));
-  std::vector<int32_t> dots(s.batch * s.frames * s.outputs);
-  reference::Memory(x.data(), s, w.data(), dots.data());
+  const size_t clip = static_cast<size_t>(s.frames) * s.outputs;
+  const auto dots = internal::Sums(
+      x, s.batch * clip,
+      [&](const uint32_t* bits, int32_t* out) { reference::Memory(bits, s, w.data(), out); },
+      [&](size_t i) {
+        const size_t channel = i % s.outputs / (s.outputs / s.channels);
+        float sum = 0.0f;
+        for (int t = 0; t < s.frames; ++t) {
+          sum += x.magnitudes[(i / clip * s.frames + t) * s.channels + channel];
+        }
+        return sum / static_cast<float>(s.frames);
+      });
   internal::Finish(e.get(), data, "BifsmnMemory", epilogue,
                    {{"channels", s.channels}, {"look_back", s.look_back},
                     {"stride_back", s.stride_back}, {"stride_ahead", s.stride_ahead}},
-                   {s.batch, s.frames}, s.outputs, s.taps, dots);
+                   {s.batch, s.frames}, s.outputs, s.taps, x, dots);
   return e;
 }
 
-using MakeExample = std::unique_ptr<Example> (*)(TestData*, Epilogue, bool);
+using MakeExample = std::unique_ptr<Example> (*)(TestData*, Epilogue, bool packed, int shifts);
 constexpr MakeExample kMakers[] = {MakeDense, MakeConv2D, MakeMemory};
+
+// Whether there are nodes of these properties.
+inline bool IsPossible(Epilogue epilogue, bool packed, int shifts) {
+  return !(packed && shifts > 0) && !(epilogue == Epilogue::kBits && shifts == 2);
+}
 
 }  // namespace bifsmn
 

@@ -58,8 +58,8 @@ struct End {
 };
 
 // Checks floats and signs made by `run(residual, out, signs, signs_stride)` from known dots.
-template <typename Run>
-void CheckFloatEnd(TestData* data, const std::vector<int32_t>& dots, int outputs, const Run& run) {
+template <typename Dot, typename Run>
+void CheckFloatEnd(TestData* data, const std::vector<Dot>& dots, int outputs, const Run& run) {
   const int64_t rows = static_cast<int64_t>(dots.size()) / outputs;
   const int kind = data->Int(0, 3);  // no residual, last, first, last and in place
   const float slopes[] = {1.0f, 0.25f, -0.1f, 0.0f};
@@ -381,6 +381,141 @@ TEST_P(KernelsTest, Conv2DAgreesWithReference) {
   CheckConv2D(path(), &data, {1, 16, 16, 16, 5, 5, 2, 2, 2, 2});
   CheckConv2D(path(), &data, {1, 17, 40, 1, 7, 1, 3, 1, 0, 9});
   CheckConv2D(path(), &data, {1, 2, 2, 5, 2, 2, 5, 5, 30, 30});
+}
+
+// Numbers to split: some at a shift, zeros, infinities and NaN among the others.
+std::vector<float> Splittable(TestData* data, int64_t rows, const std::vector<float>& shift0,
+                              const std::vector<float>& shift1, bool special) {
+  const int64_t count = static_cast<int64_t>(shift0.size());
+  std::vector<float> x =
+      special ? data->Activations(rows * count) : data->Floats(rows * count);
+  for (int64_t i = 0; i < rows * count; ++i) {
+    const int kind = data->Int(0, 15);
+    if (kind == 0) x[i] = shift0[i % count];
+    if (kind == 1) x[i] = shift1[i % count] + 1.0f;
+  }
+  return x;
+}
+
+std::vector<float> Shifts(TestData* data, int count) {
+  std::vector<float> shifts = data->Floats(count);
+  for (int i = data->Int(0, 4); i < count; i += 5) shifts[i] = i % 2 ? 0.0f : -0.0f;
+  return shifts;
+}
+
+void ExpectSame(float actual, float expected, int64_t index) {
+  if (std::isnan(expected)) {
+    ASSERT_TRUE(std::isnan(actual)) << index;
+  } else {
+    ASSERT_EQ(std::memcmp(&actual, &expected, sizeof(float)), 0)
+        << actual << " for " << expected << " at " << index;
+  }
+}
+
+TEST_P(KernelsTest, PackShiftedComparesWithTheShiftOfEveryChannel) {
+  TestData data(21);
+  for (const int channels : InterestingSizes()) {
+    const auto shift = Shifts(&data, channels);
+    Guarded<float> shifts(PaddedTo(shift, 0.0f));
+    Guarded<float> x(Splittable(&data, 3, shift, shift, true), data.Int(0, 3));
+    const int64_t stride = WordsFor(channels) + data.Int(0, 3);
+    Guarded<uint32_t> out(3 * stride);
+    path().dual.pack_shifted(x.data(), 3, channels, shifts.data(), out.data(), stride);
+    ASSERT_TRUE(out.intact());
+    for (int r = 0; r < 3; ++r) {
+      for (int64_t bit = 0; bit < stride * kWordBits; ++bit) {
+        ASSERT_EQ(BitAt(out.data() + r * stride, bit),
+                  bit < channels && x[r * channels + bit] >= shift[bit]) << channels << " " << bit;
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, SplitAgreesWithReference) {
+  TestData data(22);
+  for (const int count : InterestingSizes()) {
+    for (const bool special : {false, true}) {
+      const auto shift0 = Shifts(&data, count), shift1 = Shifts(&data, count);
+      Guarded<float> s0(PaddedTo(shift0, 0.0f)), s1(PaddedTo(shift1, 0.0f));
+      Guarded<float> x(Splittable(&data, 1, shift0, shift1, special), data.Int(0, 3));
+      Guarded<uint32_t> first(WordsFor(count)), second(WordsFor(count));
+      Guarded<float> sums(std::vector<float>(32, 0.0f));
+      path().dual.split(x.data(), count, s0.data(), s1.data(), first.data(), second.data(),
+                        sums.data());
+      ASSERT_TRUE(first.intact() && second.intact() && sums.intact());
+      std::vector<float> magnitudes;
+      for (int64_t i = 0; i < WordsFor(count) * kWordBits; ++i) {
+        reference::Split split = {false, false, 0.0f};
+        if (i < count) {
+          split = reference::SplitOf(x[i], shift0[i], shift1[i]);
+          magnitudes.push_back(split.magnitude);
+        }
+        ASSERT_EQ(BitAt(first.data(), i), split.first) << count << " " << i;
+        ASSERT_EQ(BitAt(second.data(), i), split.second) << count << " " << i;
+      }
+      ExpectSame(DualScale(sums.data(), count), reference::DualScale(magnitudes.data(), count),
+                 count);
+    }
+  }
+}
+
+TEST_P(KernelsTest, SplitOverTimeAgreesWithReference) {
+  TestData data(23);
+  for (const int channels : InterestingSizes()) {
+    const int frames = data.Int(1, 9);
+    const auto shift0 = Shifts(&data, channels), shift1 = Shifts(&data, channels);
+    Guarded<float> s0(PaddedTo(shift0, 0.0f)), s1(PaddedTo(shift1, 0.0f));
+    Guarded<float> x(Splittable(&data, frames, shift0, shift1, channels % 2 == 0),
+                     data.Int(0, 3));
+    const int64_t stride = WordsFor(channels) + data.Int(0, 3);
+    Guarded<uint32_t> first(frames * stride), second(frames * stride);
+    Guarded<float> sums(PaddedTo(std::vector<float>(channels, 0.0f), 0.0f));
+    path().dual.split_over_time(x.data(), frames, channels, s0.data(), s1.data(), first.data(),
+                                second.data(), stride, sums.data());
+    ASSERT_TRUE(first.intact() && second.intact() && sums.intact());
+    std::vector<float> expected(channels, 0.0f);
+    for (int t = 0; t < frames; ++t) {
+      for (int64_t c = 0; c < stride * kWordBits; ++c) {
+        reference::Split split = {false, false, 0.0f};
+        if (c < channels) {
+          split = reference::SplitOf(x[t * channels + c], shift0[c], shift1[c]);
+          expected[c] += split.magnitude;
+        }
+        ASSERT_EQ(BitAt(first.data() + t * stride, c), split.first) << channels << " " << c;
+        ASSERT_EQ(BitAt(second.data() + t * stride, c), split.second) << channels << " " << c;
+      }
+    }
+    for (int c = 0; c < channels; ++c) ExpectSame(sums[c], expected[c], c);
+  }
+}
+
+TEST_P(KernelsTest, DualScaleEndsAgreeWithReference) {
+  TestData data(24);
+  for (int round = 0; round < 120; ++round) {
+    const int rows = data.Int(1, 4), outputs = round < 60 ? InterestingSizes()[round] : 128;
+    std::vector<int32_t> first(rows * outputs), second(rows * outputs);
+    for (int32_t& dot : first) dot = data.Int(-300, 300);
+    for (int32_t& dot : second) dot = data.Int(-300, 300);
+    Guarded<float> scales(data.Floats(rows));
+    std::vector<float> sums;
+    for (int i = 0; i < rows * outputs; ++i) {
+      sums.push_back(reference::Combine(first[i], second[i], scales[i / outputs]));
+    }
+    Guarded<int32_t> a(first, data.Int(0, 3)), b(second, data.Int(0, 3));
+    CheckFloatEnd(&data, sums, outputs,
+                  [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                      int64_t stride) {
+                    path().dual.dots_to_float(a.data(), b.data(), scales.data(), rows, outputs,
+                                              end, residual, out, signs, stride);
+                  });
+    Guarded<float> values(sums, data.Int(0, 3));
+    CheckFloatEnd(&data, sums, outputs,
+                  [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                      int64_t stride) {
+                    path().dual.values_to_float(values.data(), rows, outputs, end, residual, out,
+                                                signs, stride);
+                  });
+  }
 }
 
 TEST_P(KernelsTest, FloatConvolutionOfEveryShape) {

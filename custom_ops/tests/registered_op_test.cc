@@ -18,6 +18,10 @@
 #include <string>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 #include "custom_ops/tests/example_nodes.h"
 #include "gtest/gtest.h"
 
@@ -28,8 +32,11 @@ TEST(RegisteredOpTest, AgreesWithReferenceBitByBit) {
   TestData data(1);
   for (const MakeExample make : kMakers) {
     for (const Epilogue epilogue : kEpilogues) {
-      for (int round = 0; round < 30; ++round) {
-        const auto e = make(&data, epilogue, round % 2 == 1);
+      for (int round = 0; round < 60; ++round) {
+        const bool packed = round % 4 == 1;
+        const int shifts = round % 4 == 0 ? 0 : round % 4 - 1;
+        if (!IsPossible(epilogue, packed, shifts)) continue;
+        const auto e = make(&data, epilogue, packed, shifts);
         ASSERT_EQ(e->interpreter.Prepare(), abi::kOk) << e->interpreter.errors();
         e->Feed();
         ASSERT_EQ(e->interpreter.Invoke(), abi::kOk) << e->interpreter.errors();
@@ -92,7 +99,7 @@ TEST(RegisteredOpTest, IgnoresUnusedBitsOfPackedInput) {
   TestData data(5);
   for (const MakeExample make : kMakers) {
     for (int round = 0; round < 20; ++round) {
-      const auto e = make(&data, Epilogue::kPlain, true);
+      const auto e = make(&data, Epilogue::kPlain, true, 0);
       ASSERT_EQ(e->interpreter.Prepare(), abi::kOk);
       const int64_t words = WordsFor(e->channels);
       for (size_t last = words - 1; last < e->x_bits.size(); last += words) {
@@ -101,6 +108,54 @@ TEST(RegisteredOpTest, IgnoresUnusedBitsOfPackedInput) {
       e->Feed();
       ASSERT_EQ(e->interpreter.Invoke(), abi::kOk);
       ASSERT_EQ(e->interpreter.Data<uint8_t>(e->output), e->expected) << e->channels;
+    }
+  }
+}
+
+// Only the host's way with subnormal numbers differs; it stays as it was.
+TEST(RegisteredOpTest, ShiftsDoNotDependOnTheHostsSubnormals) {
+#if defined(__x86_64__)
+  const auto read = [] { return _mm_getcsr(); };
+  const auto write = [](unsigned value) { _mm_setcsr(value); };
+  const unsigned flush = 0x8040;
+#elif defined(__aarch64__)
+  const auto read = [] {
+    uint64_t value;
+    asm volatile("mrs %0, fpcr" : "=r"(value));
+    return value;
+  };
+  const auto write = [](uint64_t value) { asm volatile("msr fpcr, %0" : : "r"(value)); };
+  const uint64_t flush = 1 << 24;
+#else
+  GTEST_SKIP() << "no such register";
+#endif
+  for (const int shifts : {1, 2}) {
+    FakeInterpreter interpreter;
+    const std::vector<float> ones(1, 1.0f), shift = {0.0f, 1e-45f, 0.0f, -1e-45f};
+    const int x = interpreter.AddTensor(abi::kFloat32, {1, 4});
+    std::vector<int> inputs = {x, interpreter.AddConstant(abi::kInt32, {1, 1},
+                                                          std::vector<uint32_t>{5}),
+                               interpreter.AddConstant(abi::kFloat32, {1}, ones),
+                               interpreter.AddConstant(abi::kFloat32, {1}, ones)};
+    for (int i = 0; i < shifts; ++i) {
+      inputs.push_back(interpreter.AddConstant(abi::kFloat32, {4}, shift));
+    }
+    const int out = interpreter.AddTensor(abi::kFloat32, {1, 1});
+    interpreter.AddNode("BifsmnDense", Pack({{"channels", 4}, {"shifts", shifts}}), inputs, {out});
+    ASSERT_EQ(interpreter.Prepare(), abi::kOk) << interpreter.errors();
+    // Subnormal shifts count as zeros: signs -, +, -, + against +, -, +, -.
+    const std::vector<float> values = {-1e-45f, 0.0f, -1e-45f, 1e-45f};
+    interpreter.SetData(x, values.data(), 16);
+    for (const bool flushing : {false, true}) {
+      const auto before = read();
+      write(flushing ? before | flush : before & ~flush);
+      const auto set = read();
+      const auto status = interpreter.Invoke();
+      EXPECT_EQ(read() & flush, set & flush);
+      write(before);
+      ASSERT_EQ(status, abi::kOk);
+      // The second signs are the opposite ones, of scale 1.
+      EXPECT_EQ(interpreter.Data<float>(out)[0], shifts == 1 ? -3.0f : 1.0f);
     }
   }
 }
@@ -287,6 +342,54 @@ TEST(MalformedNodeTest, Attributes) {
   interpreter = Sound("BifsmnDense", false, {{"channels", 40}, {"residual_first", 1}});
   interpreter->node(0).inputs->size = 4;
   ExpectError(interpreter.get(), "\"residual_first\" should only be set with a residual");
+}
+
+TEST(MalformedNodeTest, Shifts) {
+  const std::vector<std::pair<const char*, std::function<void(FakeInterpreter*)>>> faults = {
+      {"x should be float32 with shifts=2. Received: int32",
+       [](FakeInterpreter* f) { f->tensor(0).type = abi::kInt32; }},
+      {"5, 6 or 7 inputs. Received: 4", [](FakeInterpreter* f) { f->node(0).inputs->size = 4; }},
+      {"shift should be float32", [](FakeInterpreter* f) { f->tensor(5).type = abi::kInt32; }},
+      {"shift should have 1 dimension", [](FakeInterpreter* f) { f->Resize(6, {40, 1}); }},
+      {"one entry per input channel. Received: (39)",
+       [](FakeInterpreter* f) { f->Resize(5, {39}); }},
+      {"shift should be a constant",
+       [](FakeInterpreter* f) { f->tensor(6).allocation_type = abi::kArenaRw; }},
+      {"shift should be finite. Received: inf for channel 3",
+       [](FakeInterpreter* f) { static_cast<float*>(f->tensor(6).data)[3] = INFINITY; }},
+  };
+  const auto sound = [] {
+    auto f = std::make_unique<FakeInterpreter>();
+    TestData data(9);
+    const auto floats = [&] { return f->AddConstant(abi::kFloat32, {40}, data.Floats(40)); };
+    const int x = f->AddTensor(abi::kFloat32, {3, 40});
+    const int w = f->AddConstant(abi::kInt32, {40, 2}, data.Bits(40, 40));
+    const int multiplier = floats(), bias = floats();
+    const int residual = f->AddTensor(abi::kFloat32, {3, 40});
+    const int shift0 = floats(), shift1 = floats();
+    const int out = f->AddTensor(abi::kFloat32, {3, 40});
+    f->AddNode("BifsmnDense", Pack({{"channels", 40}, {"shifts", 2}}),
+               {x, w, multiplier, bias, residual, shift0, shift1}, {out});
+    return f;
+  };
+  EXPECT_EQ(sound()->Prepare(), abi::kOk);
+  for (const auto& fault : faults) {
+    const auto f = sound();
+    fault.second(f.get());
+    ExpectError(f.get(), fault.first);
+  }
+  ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 3}}).get(),
+              "\"shifts\" should be from 0 to 2");
+
+  FakeInterpreter f;
+  const std::vector<float> shift(8, 0.0f);
+  std::vector<int> inputs = {f.AddTensor(abi::kFloat32, {1, 8}),
+                             f.AddConstant(abi::kInt32, {1, 1}, std::vector<uint32_t>{1}),
+                             f.AddConstant(abi::kInt16, {1}, std::vector<int16_t>{0})};
+  for (int i = 0; i < 2; ++i) inputs.push_back(f.AddConstant(abi::kFloat32, {8}, shift));
+  const int out = f.AddTensor(abi::kInt32, {1, 1});
+  f.AddNode("BifsmnDense", Pack({{"channels", 8}, {"shifts", 2}}), inputs, {out});
+  ExpectError(&f, "shifts=2 should have a float32 multiplier and bias. Received: int16");
 }
 
 TEST(MalformedNodeTest, GarbageOptions) {

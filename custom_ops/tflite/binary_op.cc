@@ -15,11 +15,13 @@
 #include "custom_ops/tflite/binary_op.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 #include <string>
 
 #include "custom_ops/kernels/bits.h"
+#include "custom_ops/tflite/strict_floats.h"
 
 namespace bifsmn {
 namespace {
@@ -67,7 +69,8 @@ bool BinaryOp::Init(const void* options, size_t length, Error* error) {
   if (!attributes.Parse(options, length, error) ||
       !attributes.TakeInt("channels", true, 1, kMaxReduction, &channels_, error) ||
       !attributes.TakeFloat("slope", &slope_, error) ||
-      !attributes.TakeInt("residual_first", false, 0, 1, &residual_first, error)) {
+      !attributes.TakeInt("residual_first", false, 0, 1, &residual_first, error) ||
+      !attributes.TakeInt("shifts", false, kUnshifted, kDualScale, &shifts_, error)) {
     return false;
   }
   residual_first_ = residual_first != 0;
@@ -124,6 +127,36 @@ bool BinaryOp::PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type 
   return true;
 }
 
+bool BinaryOp::PrepareShifts(const TensorView& x, const std::vector<TensorView>& shifts,
+                             Error* error) {
+  if (shifts.empty()) return true;
+  if (x.type != abi::kFloat32) {
+    return error->Set("x should be float32 with shifts=%d. Received: %s", shifts_,
+                      TypeName(x.type));
+  }
+  if (is_dual() && to_bits_) {
+    return error->Set("a node with shifts=%d should have a float32 multiplier and bias. Received: "
+                      "int16 thresholds", shifts_);
+  }
+  for (size_t i = 0; i < shifts.size(); ++i) {
+    if (!CheckConstant(shifts[i], "shift", abi::kFloat32, 1, error)) return false;
+    if (shifts[i].shape[0] != channels_) {
+      return error->Set("shift should have shape (%d), one entry per input channel. Received: %s",
+                        channels_, ToString(shifts[i].shape).c_str());
+    }
+    CopyConstant(shifts[i], channels_, &shift_[i]);
+    for (int c = 0; c < channels_; ++c) {
+      float& value = shift_[i][c];
+      if (!std::isfinite(value)) {
+        return error->Set("shift should be finite. Received: %g for channel %d", value, c);
+      }
+      // So no difference from a shift is subnormal, in any host.
+      if (std::fabs(value) < FLT_MIN) value = 0.0f;
+    }
+  }
+  return true;
+}
+
 bool BinaryOp::FindThresholds() {
   // Without unused bits the rows may be flattened.
   if (!(slope_ >= 0.0f) || outputs_ % kWordBits != 0) return false;
@@ -168,14 +201,18 @@ int BinaryOp::Limit(int valid, int threshold) {
   return std::min(difference / 2, valid);
 }
 
-bool BinaryOp::Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
+bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type output_type,
                        bool signs_only, Shape* output, Error* error) {
   std::string reason;
   path_ = ChosenPath(&reason);
   if (path_ == nullptr) return error->Set("%s", reason.c_str());
-  if (inputs.size() < 3 || inputs.size() > 5) {
-    return error->Set("a node should have 3, 4 or 5 inputs. Received: %zu inputs", inputs.size());
+  const size_t shifts = static_cast<size_t>(shifts_);
+  if (all_inputs.size() < 3 + shifts || all_inputs.size() > 5 + shifts) {
+    return error->Set("a node should have %d, %d or %d inputs. Received: %zu inputs", 3 + shifts_,
+                      4 + shifts_, 5 + shifts_, all_inputs.size());
   }
+  const auto end = all_inputs.end() - shifts_;
+  const std::vector<TensorView> inputs(all_inputs.begin(), end);
   if (!PrepareEpilogue(inputs, output_type, error)) return false;
 
   const TensorView& x = inputs[kX];
@@ -183,6 +220,7 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& inputs, abi::Type output_t
     return error->Set("x should be float32, or int32 packed bits. Received: %s", TypeName(x.type));
   }
   x_is_float_ = x.type == abi::kFloat32;
+  if (!PrepareShifts(x, {end, all_inputs.end()}, error)) return false;
 
   const TensorView& weights = inputs[kWeights];
   if (!CheckConstant(weights, "weights", abi::kInt32, 2, error)) return false;
@@ -207,15 +245,19 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& inputs, abi::Type output_t
                         ToString(residual.shape).c_str());
     }
   }
+  has_residual_ = inputs.size() == 5;
   empty_ = elements == 0;
-  if (signs_only && !to_bits_ && inputs.size() == 4) to_bits_ = FindThresholds();
+  if (signs_only && !to_bits_ && !has_residual_ && !is_dual()) to_bits_ = FindThresholds();
   if (to_bits_) PlanBits();
   *output = std::move(shape);
   return true;
 }
 
 void BinaryOp::Eval(const Operands& operands) {
-  if (!empty_) Run(operands);
+  if (empty_) return;
+  if (!needs_floats()) return Run(operands);
+  const StrictFloats strict;
+  Run(operands);
 }
 
 bool BinaryOp::CheckChannels(const TensorView& x, int rank, const char* layout,
@@ -253,7 +295,12 @@ bool BinaryOp::CheckWeights(const Shape& shape, const std::vector<uint32_t>& wei
 void BinaryOp::CopyRows(const Operands& operands, int64_t first, int64_t rows, int bits,
                         int64_t parts, uint32_t* out, int64_t out_stride) const {
   if (x_is_float_ && operands.x_stride == 0) {
-    path_->pack(static_cast<const float*>(operands.x) + first * bits, rows, bits, out, out_stride);
+    const float* x = static_cast<const float*>(operands.x) + first * bits;
+    if (shifts_ == kUnshifted) {
+      path_->pack(x, rows, bits, out, out_stride);
+    } else {
+      path_->dual.pack_shifted(x, rows, bits, shift_[0].data(), out, out_stride);
+    }
     return;
   }
   const int64_t words = WordsFor(bits);

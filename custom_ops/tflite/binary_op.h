@@ -53,6 +53,11 @@ class BinaryOp {
   // Positions of a node's inputs.
   enum Input { kX = 0, kWeights = 1, kMultiplier = 2, kThreshold = 2, kBias = 3, kResidual = 4 };
 
+  // How an operator turns floats into signs: those of x, those of x - shift, or two signs with a
+  // scale of their own that is computed at run time. The shifts are its last inputs, as many as
+  // the value says.
+  enum Shifts { kUnshifted = 0, kShifted = 1, kDualScale = 2 };
+
   // The operator of that name, or null.
   static std::unique_ptr<BinaryOp> Create(const char* name);
 
@@ -75,11 +80,18 @@ class BinaryOp {
   // Whether the output is packed bits. Valid after Prepare.
   bool to_bits() const { return to_bits_; }
   int outputs() const { return outputs_; }
+  // Valid after Prepare.
+  bool has_residual() const { return has_residual_; }
+  // Whether x has to come as floats even if its signs are there. Valid after Init.
+  bool needs_floats() const { return shifts_ != kUnshifted; }
 
   // The distance in words of packed rows of x, of `words` words each, that this operator reads in
   // place; any other is copied. -1 if a float x cannot be had as packed rows of its last
-  // dimension, because they are flattened and have unused bits. Valid after Prepare.
-  virtual int64_t PreferredStride(int64_t words) const = 0;
+  // dimension, because they are flattened and have unused bits, or because it needs the floats. Valid after
+  // Prepare.
+  int64_t PreferredStride(int64_t words) const {
+    return needs_floats() ? -1 : PackedStride(words);
+  }
 
   // Runs the node. Allocates nothing.
   void Eval(const Operands& operands);
@@ -88,6 +100,9 @@ class BinaryOp {
   BinaryOp() = default;
 
   virtual bool ReadAttributes(Attributes* attributes, Error* error) = 0;
+
+  // PreferredStride of an operator that needs no floats.
+  virtual int64_t PackedStride(int64_t words) const = 0;
 
   // Checks x and the weights' shape for `outputs()` channels, prepares weights and scratch, and
   // gives the output's shape but for its last dimension. to_bits() and the epilogue may still
@@ -121,8 +136,11 @@ class BinaryOp {
                            int64_t bits, Error* error);
 
   bool x_is_float() const { return x_is_float_; }
+  bool is_dual() const { return shifts_ == kDualScale; }
+  // One per input channel, as the kernels want them.
+  const AlignedBuffer<float>& shift(int index) const { return shift_[index]; }
 
-  // Writes `rows` rows of `bits` activations each as clean packed rows, from row `first` of x on.
+  // Writes `rows` rows of `bits` activations each, of one scale, as clean packed rows, from row `first` of x on.
   // A row of x is `parts` rows of its last dimension.
   void CopyRows(const Operands& operands, int64_t first, int64_t rows, int bits, int64_t parts,
                 uint32_t* out, int64_t out_stride) const;
@@ -132,6 +150,8 @@ class BinaryOp {
 
  private:
   bool PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type output_type, Error* error);
+  // `shifts` are the last inputs. After PrepareEpilogue.
+  bool PrepareShifts(const TensorView& x, const std::vector<TensorView>& shifts, Error* error);
   // Turns a float epilogue into thresholds of the same signs, if there are such.
   bool FindThresholds();
 
@@ -145,6 +165,9 @@ class BinaryOp {
   AlignedBuffer<float> bias_;
   float slope_ = 1.0f;
   bool residual_first_ = false;
+  bool has_residual_ = false;
+  int shifts_ = kUnshifted;
+  AlignedBuffer<float> shift_[2];
   std::vector<int16_t> thresholds_;
 };
 

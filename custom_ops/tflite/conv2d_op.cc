@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "custom_ops/kernels/bits.h"
 #include "custom_ops/kernels/conv2d.h"
@@ -28,11 +29,10 @@ namespace {
 constexpr int64_t kTilePositions = 64;
 
 class Conv2DOp : public BinaryOp {
- public:
-  // Pixels are gathered from any distance; dense ones save memory.
-  int64_t PreferredStride(int64_t words) const override { return words; }
-
  protected:
+  // Pixels are gathered from any distance; dense ones save memory.
+  int64_t PackedStride(int64_t words) const override { return words; }
+
   bool ReadAttributes(Attributes* attributes, Error* error) override {
     if (!attributes->TakeInt("kernel_h", true, 1, kMaxReduction, &geometry_.kernel_h, error) ||
         !attributes->TakeInt("kernel_w", true, 1, kMaxReduction, &geometry_.kernel_w, error) ||
@@ -78,14 +78,14 @@ class Conv2DOp : public BinaryOp {
     }
     stored_ = weights;
     PlanWeights();
-    gatherer_.Assign(geometry_, weights_.a_stride);
     const int64_t tile = std::min<int64_t>(kTilePositions, positions_.order().size());
-    patches_.Assign(gatherer_.PatchWords(tile));
-    dots_.Assign(tile * outputs());
+    const int passes = is_dual() ? 2 : 1;
+    for (int i = 0; i < passes; ++i) gatherer_[i].Assign(geometry_, weights_.a_stride);
+    patches_.Assign(gatherer_[0].PatchWords(passes * tile));
+    dots_.Assign(passes * tile * outputs());
     bits_.Assign(tile * WordsFor(outputs()));
-    pixels_.Assign(x_is_float() ? int64_t{geometry_.height} * geometry_.width *
-                                      WordsFor(channels())
-                                : 0);
+    pixels_.Assign(x_is_float() ? passes * Pixels() * WordsFor(channels()) : 0);
+    if (is_dual()) PlanDual();
     return true;
   }
 
@@ -117,22 +117,25 @@ class Conv2DOp : public BinaryOp {
   }
 
   void Run(const Operands& o) override {
-    const int64_t pixels = int64_t{geometry_.height} * geometry_.width;
+    const int64_t pixels = Pixels();
     const int64_t positions = static_cast<int64_t>(positions_.order().size());
     const int64_t stride = o.x_stride == 0 ? WordsFor(channels()) : o.x_stride;
     for (int64_t b = 0; b < batch_; ++b) {
+      if (is_dual()) {
+        RunDual(o, b);
+        continue;
+      }
       const uint32_t* picture = pixels_.data();
       if (o.x_stride == 0 && x_is_float()) {
-        path().pack(static_cast<const float*>(o.x) + b * pixels * channels(), pixels, channels(),
-                    pixels_.data(), stride);
+        CopyRows(o, b * pixels, pixels, channels(), 1, pixels_.data(), stride);
       } else {
         picture = static_cast<const uint32_t*>(o.x) + b * pixels * stride;
       }
-      gatherer_.SetPicture(picture, stride);
+      gatherer_[0].SetPicture(picture, stride);
       size_t index = 0;
       for (int64_t first = 0; first < positions; first += kTilePositions) {
         const int64_t count = std::min(kTilePositions, positions - first);
-        gatherer_.Gather(positions_.order().data() + first, count, patches_.data());
+        gatherer_[0].Gather(positions_.order().data() + first, count, patches_.data());
         if (to_bits()) {
           ToBits(b * positions, first, count, &index, o);
         } else {
@@ -146,6 +149,81 @@ class Conv2DOp : public BinaryOp {
   void PlanWeights() {
     path().dense_prepare(stored_.data(), outputs(), geometry_.reduction(), &weights_);
     positions_.Assign(geometry_, stored_.data(), outputs());
+  }
+
+  int64_t Pixels() const { return int64_t{geometry_.height} * geometry_.width; }
+
+  // A picture is split as one long row: its shifts are repeated until they fill whole words.
+  void PlanDual() {
+    const int64_t cycle = std::lcm(int64_t{channels()}, int64_t{kWordBits});
+    constexpr int64_t kLeast = 1024;
+    period_ = (kLeast + cycle - 1) / cycle * cycle;
+    for (int i = 0; i < 2; ++i) {
+      tiled_[i].Assign(period_);
+      for (int64_t at = 0; at < period_; ++at) tiled_[i][at] = shift(i)[at % channels()];
+      flat_[i].Assign(WordsFor(Pixels() * channels()));
+    }
+  }
+
+  // Both bits of a picture; gives the scale of the second.
+  float SplitPicture(const float* x) {
+    const int64_t values = Pixels() * channels(), words = WordsFor(channels());
+    alignas(64) float sums[32] = {};
+    for (int64_t at = 0; at < values; at += period_) {
+      path().dual.split(x + at, std::min(period_, values - at), tiled_[0].data(),
+                        tiled_[1].data(), flat_[0].data() + at / kWordBits,
+                        flat_[1].data() + at / kWordBits, sums);
+    }
+    for (int i = 0; i < 2; ++i) {
+      const uint32_t* picture = flat_[i].data();
+      if (channels() % kWordBits != 0) {
+        uint32_t* pixel = pixels_.data() + i * Pixels() * words;
+        picture = pixel;
+        std::memset(pixel, 0, Pixels() * words * sizeof(uint32_t));
+        for (int64_t p = 0; p < Pixels(); ++p, pixel += words) {
+          AppendBits(flat_[i].data(), p * channels(), channels(), pixel, 0);
+        }
+      }
+      gatherer_[i].SetPicture(picture, words);
+    }
+    return DualScale(sums, values);
+  }
+
+  // Both bits of the gathered positions, one below the other, go through one matrix product.
+  void RunDual(const Operands& o, int64_t b) {
+    const int64_t positions = static_cast<int64_t>(positions_.order().size());
+    const float scale =
+        SplitPicture(static_cast<const float*>(o.x) + b * Pixels() * channels());
+    size_t index = 0;
+    for (int64_t first = 0; first < positions; first += kTilePositions) {
+      const int64_t count = std::min(kTilePositions, positions - first);
+      const int* order = positions_.order().data() + first;
+      for (int i = 0; i < 2; ++i) {
+        gatherer_[i].Gather(order, count, patches_.data() + i * count * weights_.a_stride);
+      }
+      path().dense_dots(patches_.data(), 2 * count, weights_, dots_.data());
+      for (int64_t p = 0; p < count; ++p) {
+        const int32_t* dots = CorrectDots(first + p, p, &index);
+        const int32_t* more = CorrectDots(first + p, count + p, &index);
+        const int64_t row = b * positions + order[p];
+        path().dual.dots_to_float(dots, more, &scale, 1, outputs(), float_end(),
+                                  o.residual == nullptr ? nullptr : o.residual + row * outputs(),
+                                  static_cast<float*>(o.out) + row * outputs(),
+                                  o.signs == nullptr ? nullptr : o.signs + row * o.signs_stride,
+                                  o.signs_stride);
+      }
+    }
+  }
+
+  // Takes what the border leaves out from row `at` of the dots, which is that of `position`.
+  const int32_t* CorrectDots(int64_t position, int64_t at, size_t* index) {
+    const auto& classes = positions_.classes();
+    while (classes[*index].end <= position) ++*index;
+    const auto& kind = classes[*index];
+    int32_t* dots = dots_.data() + at * outputs();
+    const int32_t missing = geometry_.reduction() - kind.valid;
+    for (int n = 0; n < outputs(); ++n) dots[n] += 2 * kind.outside[n] - missing;
+    return dots;
   }
 
   // Gathered positions to output rows from `base` on. `index` is the class of the first position,
@@ -175,14 +253,9 @@ class Conv2DOp : public BinaryOp {
   }
 
   void ToFloat(int64_t base, int64_t first, int64_t count, size_t* index, const Operands& o) {
-    const auto& classes = positions_.classes();
     path().dense_dots(patches_.data(), count, weights_, dots_.data());
     for (int64_t p = 0; p < count; ++p) {
-      while (classes[*index].end <= first + p) ++*index;
-      const auto& kind = classes[*index];
-      int32_t* dots = dots_.data() + p * outputs();
-      const int32_t missing = geometry_.reduction() - kind.valid;
-      for (int n = 0; n < outputs(); ++n) dots[n] += 2 * kind.outside[n] - missing;
+      const int32_t* dots = CorrectDots(first + p, p, index);
       const int64_t row = base + positions_.order()[first + p];
       path().dots_to_float(dots, 1, outputs(), float_end(),
                            o.residual == nullptr ? nullptr : o.residual + row * outputs(),
@@ -197,13 +270,17 @@ class Conv2DOp : public BinaryOp {
   std::vector<uint32_t> stored_;
   DenseWeights weights_;
   Conv2DPositions positions_;
-  PatchGatherer gatherer_;
+  PatchGatherer gatherer_[2];  // the second for the second bits
   int64_t padded_ = 0;
   AlignedBuffer<int16_t> limits_;  // (classes, padded_)
   AlignedBuffer<uint32_t> pixels_;
   AlignedBuffer<uint32_t> patches_;
   AlignedBuffer<int32_t> dots_;
   AlignedBuffer<uint32_t> bits_;
+  // Of a dual scale layer: shifts of `period_` values in a row, and the bits without gaps.
+  int64_t period_ = 0;
+  AlignedBuffer<float> tiled_[2];
+  AlignedBuffer<uint32_t> flat_[2];
 };
 
 }  // namespace

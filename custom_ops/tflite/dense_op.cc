@@ -25,14 +25,16 @@ namespace {
 // Rows that are copied at a time.
 constexpr int64_t kTileRows = 64;
 
+// Rows of a dual scale layer, each of which is two for the kernels.
+constexpr int64_t kDualTileRows = 8;
+
 class DenseOp : public BinaryOp {
- public:
-  int64_t PreferredStride(int64_t words) const override {
+ protected:
+  int64_t PackedStride(int64_t words) const override {
     if (parts_ == 1) return weights_.a_stride;
     return words * parts_ == weights_.words && channels() % kWordBits == 0 ? words : -1;
   }
 
- protected:
   bool ReadAttributes(Attributes*, Error*) override { return true; }
 
   bool Plan(const TensorView& x, const Shape& weights_shape, const std::vector<uint32_t>& weights,
@@ -51,7 +53,9 @@ class DenseOp : public BinaryOp {
     for (int i = 1; i < trailing; ++i) parts_ *= x.shape[x.rank() - 1 - i];
     stored_ = weights;
     path().dense_prepare(stored_.data(), outputs(), channels(), &weights_);
-    scratch_.Assign(std::min(rows_, kTileRows) * weights_.a_stride);
+    const int64_t tile = std::min(rows_, is_dual() ? kDualTileRows : kTileRows);
+    scratch_.Assign((is_dual() ? 2 : 1) * tile * weights_.a_stride);
+    dots_.Assign(is_dual() ? 2 * tile * outputs() : 0);
     return true;
   }
 
@@ -78,6 +82,7 @@ class DenseOp : public BinaryOp {
   }
 
   void Run(const Operands& o) override {
+    if (is_dual()) return RunDual(o);
     // Rows that lie as the kernels read them, or else a copy.
     const int64_t stride = o.x_stride == 0 ? WordsFor(channels()) / parts_ : o.x_stride;
     const bool clean = o.x_stride != 0 || (!x_is_float() && channels() % kWordBits == 0);
@@ -95,6 +100,30 @@ class DenseOp : public BinaryOp {
   }
 
  private:
+  // Both bits of a few rows, one below the other, go through one matrix product.
+  void RunDual(const Operands& o) {
+    const float* x = static_cast<const float*>(o.x);
+    for (int64_t first = 0; first < rows_; first += kDualTileRows) {
+      const int64_t count = std::min(kDualTileRows, rows_ - first);
+      float scales[kDualTileRows];
+      uint32_t* bits = scratch_.data();
+      for (int64_t r = 0; r < count; ++r, x += channels(), bits += weights_.a_stride) {
+        alignas(64) float sums[32] = {};
+        path().dual.split(x, channels(), shift(0).data(), shift(1).data(), bits,
+                          bits + count * weights_.a_stride, sums);
+        scales[r] = DualScale(sums, channels());
+      }
+      path().dense_dots(scratch_.data(), 2 * count, weights_, dots_.data());
+      const int64_t at = first * outputs();
+      path().dual.dots_to_float(dots_.data(), dots_.data() + count * outputs(), scales, count,
+                                outputs(), float_end(),
+                                o.residual == nullptr ? nullptr : o.residual + at,
+                                static_cast<float*>(o.out) + at,
+                                o.signs == nullptr ? nullptr : o.signs + first * o.signs_stride,
+                                o.signs_stride);
+    }
+  }
+
   // Output rows first .. first + count - 1 from as many clean rows.
   void Multiply(const uint32_t* rows, int64_t first, int64_t count, const Operands& o) {
     if (to_bits()) {
@@ -133,6 +162,7 @@ class DenseOp : public BinaryOp {
   DenseWeights weights_;
   AlignedBuffer<int16_t> limits_;
   AlignedBuffer<uint32_t> scratch_;
+  AlignedBuffer<int32_t> dots_;
 };
 
 }  // namespace

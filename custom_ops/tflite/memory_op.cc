@@ -24,12 +24,11 @@ namespace bifsmn {
 namespace {
 
 class MemoryOp : public BinaryOp {
- public:
-  int64_t PreferredStride(int64_t words) const override {
+ protected:
+  int64_t PackedStride(int64_t words) const override {
     return multiple_ == 1 ? weights_.stride : words;
   }
 
- protected:
   bool ReadAttributes(Attributes* attributes, Error* error) override {
     return attributes->TakeInt("look_back", false, 0, kMaxReduction, &look_back_, error) &&
            attributes->TakeInt("stride_back", false, 1, kMaxReduction, &stride_back_, error) &&
@@ -60,8 +59,14 @@ class MemoryOp : public BinaryOp {
                         "%d channels", x.shape[1], outputs());
     }
     weights_.Assign(weights.data(), taps, outputs(), look_back_, stride_back_, stride_ahead_);
-    scratch_.Assign(frames_ * PaddedWords(channels()));
+    scratch_.Assign((is_dual() ? 2 : 1) * frames_ * PaddedWords(channels()));
     repeated_.Assign(multiple_ > 1 ? frames_ * weights_.stride : 0);
+    if (is_dual()) {
+      const int64_t padded = (int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock;
+      sums_.Assign(padded);
+      for (AlignedBuffer<float>* buffer : {&scales_, &ones_, &zeros_}) buffer->Assign(padded);
+      for (int n = 0; n < outputs(); ++n) ones_[n] = 1.0f;
+    }
     return true;
   }
 
@@ -86,6 +91,10 @@ class MemoryOp : public BinaryOp {
 
   void Run(const Operands& o) override {
     for (int64_t b = 0; b < batch_; ++b) {
+      if (is_dual()) {
+        RunDual(o, b);
+        continue;
+      }
       const uint32_t* clip = scratch_.data();
       int64_t stride = PaddedWords(channels());
       if (o.x_stride == stride && reinterpret_cast<uintptr_t>(o.x) % kRowAlignment == 0) {
@@ -93,12 +102,7 @@ class MemoryOp : public BinaryOp {
       } else {
         CopyRows(o, b * frames_, frames_, channels(), 1, scratch_.data(), stride);
       }
-      if (multiple_ > 1) {
-        RepeatChannels(clip, stride, frames_, channels(), multiple_, repeated_.data(),
-                       weights_.stride);
-        clip = repeated_.data();
-        stride = weights_.stride;
-      }
+      clip = Repeated(clip, &stride);
       const int64_t at = b * frames_ * outputs();
       if (to_bits()) {
         path().memory_to_bits(clip, stride, frames_, weights_, thresholds_.data(),
@@ -116,6 +120,43 @@ class MemoryOp : public BinaryOp {
   }
 
  private:
+  // The channels of a packed clip as often as the outputs read them.
+  const uint32_t* Repeated(const uint32_t* clip, int64_t* stride) {
+    if (multiple_ == 1) return clip;
+    RepeatChannels(clip, *stride, frames_, channels(), multiple_, repeated_.data(),
+                   weights_.stride);
+    *stride = weights_.stride;
+    return repeated_.data();
+  }
+
+  // dot1 + scale * dot2 by two filters, both exact: first 0 + scale * dot2, which the second adds
+  // as a residual to dot1 * 1 + 0.
+  void RunDual(const Operands& o, int64_t b) {
+    const int64_t stride = PaddedWords(channels());
+    uint32_t *first = scratch_.data(), *second = first + frames_ * stride;
+    std::fill_n(sums_.data(), sums_.size(), 0.0f);
+    path().dual.split_over_time(static_cast<const float*>(o.x) + b * frames_ * channels(),
+                                frames_, channels(), shift(0).data(), shift(1).data(), first,
+                                second, stride, sums_.data());
+    for (int n = 0; n < outputs(); ++n) {
+      scales_[n] = sums_[n / multiple_] / static_cast<float>(frames_);
+    }
+    const int64_t at = b * frames_ * outputs();
+    float* out = static_cast<float*>(o.out) + at;
+    int64_t clip_stride = stride;
+    const uint32_t* clip = Repeated(second, &clip_stride);
+    path().memory_to_float(clip, clip_stride, frames_, weights_,
+                           {scales_.data(), zeros_.data(), 1.0f, false}, nullptr, out, nullptr, 0);
+    clip_stride = stride;
+    clip = Repeated(first, &clip_stride);
+    path().memory_to_float(clip, clip_stride, frames_, weights_,
+                           {ones_.data(), zeros_.data(), 1.0f, true}, out, out, nullptr, 0);
+    path().dual.values_to_float(out, frames_, outputs(), float_end(),
+                                o.residual == nullptr ? nullptr : o.residual + at, out,
+                                o.signs == nullptr ? nullptr : o.signs + b * frames_ * o.signs_stride,
+                                o.signs_stride);
+  }
+
   int look_back_ = 0;
   int stride_back_ = 1;
   int stride_ahead_ = 1;
@@ -126,6 +167,8 @@ class MemoryOp : public BinaryOp {
   AlignedBuffer<int16_t> thresholds_;
   AlignedBuffer<uint32_t> scratch_;
   AlignedBuffer<uint32_t> repeated_;
+  // Of the second scale, per input channel and per output.
+  AlignedBuffer<float> sums_, scales_, ones_, zeros_;
 };
 
 }  // namespace

@@ -113,7 +113,6 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
     std::string reason;
     if (ChosenPath(&reason) == nullptr) return error->Set("%s", reason.c_str());
     if (!stem_->Prepare(context, error)) return false;
-    stem_signs_.Assign(stem_->positions() * WordsFor(stem_->shape().back()));
     producers[stem_->output()] = kStem;
     for (const auto& made : stem_->made()) {
       if (!IsWanted(made.tensor)) continue;
@@ -132,6 +131,15 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
     step.residual_step = producer(BinaryOp::kResidual);
     step.host = IsWanted(step.output);
     producers[step.output] = static_cast<int>(i);
+  }
+  if (stem_ != nullptr) {
+    bool floats = false, signs = false;
+    for (const Step& step : steps_) {
+      if (step.x_step == kStem) (step.op->needs_floats() ? floats : signs) = true;
+    }
+    const int64_t channels = stem_->shape().back();
+    stem_signs_.Assign(signs ? stem_->positions() * WordsFor(channels) : 0);
+    stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
   }
   if (classifier_ != nullptr) {
     const auto found = producers.find(classifier_->input());
@@ -162,7 +170,8 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
 bool Partition::OnlySigns(size_t index) const {
   if (steps_[index].host || classifier_step_ == static_cast<int>(index)) return false;
   for (const Step& step : steps_) {
-    if (step.residual_step == static_cast<int>(index)) return false;
+    const int made = static_cast<int>(index);
+    if (step.residual_step == made || (step.x_step == made && step.op->needs_floats())) return false;
   }
   return true;
 }
@@ -280,7 +289,9 @@ bool Partition::Run(abi::Context* context, Step* step, Error* error) {
   const auto data = [&](const Step& made) {
     return made.host ? HostData(context, made.output, made.bytes, error) : At(made.place);
   };
-  if (step->x_step == kStem) {
+  if (step->x_step == kStem && step->op->needs_floats()) {
+    operands.x = stem_wanted_.back();
+  } else if (step->x_step == kStem) {
     operands.x = stem_signs_.data();
     operands.x_stride = WordsFor(stem_->shape().back());
   } else if (step->x_step == kHost) {
@@ -297,7 +308,7 @@ bool Partition::Run(abi::Context* context, Step* step, Error* error) {
       operands.x = data(made);
     }
   }
-  const bool has_residual = step->inputs.size() > BinaryOp::kResidual;
+  const bool has_residual = step->op->has_residual();
   if (has_residual) {
     operands.residual = reinterpret_cast<const float*>(
         step->residual_step >= 0 ? data(steps_[step->residual_step])
@@ -337,6 +348,8 @@ bool Partition::FindWanted(abi::Context* context, const Made& made, std::vector<
 bool Partition::RunStem(abi::Context* context, Error* error) {
   const char* x = HostData(context, stem_->input(), 0, error);
   if (x == nullptr || !FindWanted(context, stem_->made(), &stem_wanted_, error)) return false;
+  // The interpreter's place serves the steps as well.
+  if (stem_wanted_.back() == nullptr) stem_wanted_.back() = stem_floats_.data();
   stem_->Eval(reinterpret_cast<const float*>(x), stem_wanted_, stem_signs_.data(),
               WordsFor(stem_->shape().back()));
   return true;

@@ -92,6 +92,7 @@ class Partition {
 
   std::unique_ptr<Stem> stem_;
   AlignedBuffer<uint32_t> stem_signs_;
+  AlignedBuffer<float> stem_floats_;
   std::vector<float*> stem_wanted_;
   std::unique_ptr<Classifier> classifier_;
   int classifier_step_ = kHost;  // that makes its input

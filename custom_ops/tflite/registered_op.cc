@@ -84,7 +84,7 @@ bool InvokeNode(abi::Context* context, abi::Node* node, Error* error) {
   abi::Tensor* output = TensorAt(context, abi::Data(node->outputs)[0], error);
   if (x == nullptr || output == nullptr) return false;
   const void* residual = nullptr;
-  const bool has_residual = node->inputs->size > BinaryOp::kResidual;
+  const bool has_residual = state->op->has_residual();
   if (has_residual) {
     const abi::Tensor* tensor = TensorAt(context, inputs[BinaryOp::kResidual], error);
     if (tensor == nullptr) return false;

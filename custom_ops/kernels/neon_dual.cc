@@ -1,0 +1,229 @@
+// Copyright 2026 The bifsmn_tf Authors.
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// Dual scale layers with NEON: two bits and |r| of 32 floats at a time.
+//
+//   for every 4 floats:
+//     first  = x >= shift0                            fcmge
+//     r      = (x - (1 with the sign ~first)) - shift1   bsl, 2 fsub
+//     second = r >= 0                                 fcmge
+//     sums  += |r|                                    fabs, fadd
+//   for every 32: masks to bits, 6 uzp1, 2 and, 3 addp for either word
+//
+//   registers: 8 sums | x, shifts, r 4 | masks 8 + 8 | -1, 1, places 3
+//
+// Why so: value i goes to sum i % 32, so eight registers add up a row in the order that every path
+// keeps, with eight independent chains for an in-order core. Over time the sums are one per
+// channel; the channels are the outer loop and their sums stay in registers.
+
+#if defined(__aarch64__)
+
+#include "custom_ops/kernels/neon_dual.h"
+
+#include <arm_neon.h>
+
+#include <cstring>
+
+#include "custom_ops/kernels/bits.h"
+#include "custom_ops/kernels/neon_ends.h"
+#include "custom_ops/kernels/scalar_dual.h"
+
+namespace bifsmn {
+namespace {
+
+constexpr int kGroups = 8;  // of 4 floats in a word
+
+// Masks of 32 lanes to a word.
+BIFSMN_NEON_INLINE uint32_t WordOf(const uint32x4_t m[kGroups]) {
+  uint8x16_t bytes[2];
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const uint16x8_t low = vuzp1q_u16(vreinterpretq_u16_u32(m[4 * i]),
+                                      vreinterpretq_u16_u32(m[4 * i + 1]));
+    const uint16x8_t high = vuzp1q_u16(vreinterpretq_u16_u32(m[4 * i + 2]),
+                                       vreinterpretq_u16_u32(m[4 * i + 3]));
+    bytes[i] = vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)),
+                        NeonBitOfLane());
+  }
+  uint8x16_t sum = vpaddq_u8(bytes[0], bytes[1]);
+  sum = vpaddq_u8(sum, sum);
+  sum = vpaddq_u8(sum, sum);
+  return vgetq_lane_u32(vreinterpretq_u32_u8(sum), 0);
+}
+
+BIFSMN_NEON_INLINE void SplitWord(const float* x, const float* shift0, const float* shift1,
+                                  uint32_t* first, uint32_t* second, float32x4_t sums[kGroups]) {
+  uint32x4_t a[kGroups], b[kGroups];
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) {
+    const float32x4_t value = vld1q_f32(x + 4 * g);
+    a[g] = vcgeq_f32(value, vld1q_f32(shift0 + 4 * g));
+    const float32x4_t one = vbslq_f32(a[g], vdupq_n_f32(1.0f), vdupq_n_f32(-1.0f));
+    const float32x4_t r = vsubq_f32(vsubq_f32(value, one), vld1q_f32(shift1 + 4 * g));
+    b[g] = vcgezq_f32(r);
+    sums[g] = vaddq_f32(sums[g], vabsq_f32(r));
+  }
+  *first = WordOf(a);
+  *second = WordOf(b);
+}
+
+void PackShifted(const float* x, int64_t rows, int channels, const float* shift, uint32_t* out,
+                 int64_t out_stride) {
+  const int whole = channels / kWordBits * kWordBits;
+  for (int64_t r = 0; r < rows; ++r, x += channels, out += out_stride) {
+    for (int c = 0; c < whole; c += kWordBits) {
+      uint32x4_t masks[kGroups];
+      BIFSMN_NEON_UNROLL
+      for (int g = 0; g < kGroups; ++g) {
+        masks[g] = vcgeq_f32(vld1q_f32(x + c + 4 * g), vld1q_f32(shift + c + 4 * g));
+      }
+      out[c / kWordBits] = WordOf(masks);
+    }
+    const int words = whole / kWordBits;
+    scalar::PackShifted(x + whole, 1, channels - whole, shift + whole, out + words,
+                        out_stride - words);
+  }
+}
+
+void Split(const float* x, int64_t count, const float* shift0, const float* shift1,
+           uint32_t* first, uint32_t* second, float* sums) {
+  const int64_t whole = count / kWordBits * kWordBits;
+  float32x4_t sum[kGroups];
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) sum[g] = vld1q_f32(sums + 4 * g);
+  for (int64_t i = 0; i < whole; i += kWordBits) {
+    SplitWord(x + i, shift0 + i, shift1 + i, first + i / kWordBits, second + i / kWordBits, sum);
+  }
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) vst1q_f32(sums + 4 * g, sum[g]);
+  scalar::Split(x + whole, count - whole, shift0 + whole, shift1 + whole,
+                first + whole / kWordBits, second + whole / kWordBits, sums);
+}
+
+void SplitOverTime(const float* x, int64_t frames, int channels, const float* shift0,
+                   const float* shift1, uint32_t* first, uint32_t* second, int64_t stride,
+                   float* sums) {
+  const int whole = channels / kWordBits * kWordBits;
+  for (int c = 0; c < whole; c += kWordBits) {
+    float32x4_t sum[kGroups];
+    BIFSMN_NEON_UNROLL
+    for (int g = 0; g < kGroups; ++g) sum[g] = vld1q_f32(sums + c + 4 * g);
+    for (int64_t t = 0; t < frames; ++t) {
+      const int64_t at = t * stride + c / kWordBits;
+      SplitWord(x + t * channels + c, shift0 + c, shift1 + c, first + at, second + at, sum);
+    }
+    BIFSMN_NEON_UNROLL
+    for (int g = 0; g < kGroups; ++g) vst1q_f32(sums + c + 4 * g, sum[g]);
+  }
+  const int64_t words = whole / kWordBits;
+  for (int64_t t = 0; t < frames; ++t) {
+    uint32_t *a = first + t * stride, *b = second + t * stride;
+    if (whole < channels) {
+      scalar::SplitWord(x + t * channels + whole, channels - whole, shift0 + whole,
+                        shift1 + whole, a + words, b + words, sums + whole);
+    }
+    scalar::ClearTail(a, channels, stride);
+    scalar::ClearTail(b, channels, stride);
+  }
+}
+
+struct DualDots {
+  BIFSMN_NEON_INLINE float32x4_t Load(int64_t row, int64_t at) const {
+    const float32x4_t term = vmulq_n_f32(vcvtq_f32_s32(vld1q_s32(second + at)), scale[row]);
+    return vaddq_f32(vcvtq_f32_s32(vld1q_s32(first + at)), term);
+  }
+  BIFSMN_NEON_INLINE float LoadOne(int64_t row, int64_t at) const {
+    const float term = static_cast<float>(second[at]) * scale[row];
+    return static_cast<float>(first[at]) + term;
+  }
+  const int32_t *first, *second;
+  const float* scale;
+};
+
+struct Values {
+  BIFSMN_NEON_INLINE float32x4_t Load(int64_t, int64_t at) const { return vld1q_f32(values + at); }
+  BIFSMN_NEON_INLINE float LoadOne(int64_t, int64_t at) const { return values[at]; }
+  const float* values;
+};
+
+// Finishes sums of any source, 32 outputs with their signs at a time.
+template <typename Source>
+struct EndJob {
+  const Source& source;
+  int64_t rows;
+  int outputs;
+  const FloatEnd& end;
+  const float* residual;
+  float* out;
+  uint32_t* signs;
+  int64_t signs_stride;
+
+  template <NeonResidual kResidual, NeonSlope kSlope>
+  void operator()() const {
+    const float32x4_t slope = vdupq_n_f32(end.slope);
+    constexpr bool kAdd = kResidual != NeonResidual::kNone;
+    const int whole = outputs / kWordBits * kWordBits;
+    for (int64_t r = 0; r < rows; ++r) {
+      uint32_t* words = signs == nullptr ? nullptr : signs + r * signs_stride;
+      for (int n = 0; n < whole; n += kWordBits) {
+        uint32x4_t masks[kGroups];
+        BIFSMN_NEON_UNROLL
+        for (int g = 0; g < kGroups; ++g) {
+          const int64_t at = r * outputs + n + 4 * g;
+          const float32x4_t v = NeonFinish<kResidual, kSlope>(
+              source.Load(r, at), vld1q_f32(end.multiplier + n + 4 * g),
+              vld1q_f32(end.bias + n + 4 * g), slope, residual + (kAdd ? at : 0));
+          vst1q_f32(out + at, v);
+          masks[g] = vcgezq_f32(v);
+        }
+        if (words != nullptr) words[n / kWordBits] = WordOf(masks);
+      }
+      if (whole < outputs) {
+        const int64_t at = r * outputs;
+        float rest[kWordBits];
+        for (int i = 0; i < outputs - whole; ++i) rest[i] = source.LoadOne(r, at + whole + i);
+        scalar::FloatBlock(rest, whole, outputs - whole, end, kAdd ? residual + at : nullptr,
+                           out + at, words);
+      }
+      if (words != nullptr) scalar::ClearTail(words, outputs, signs_stride);
+    }
+  }
+};
+
+void DualDotsToFloat(const int32_t* first, const int32_t* second, const float* scale,
+                     int64_t rows, int outputs, const FloatEnd& end, const float* residual,
+                     float* out, uint32_t* signs, int64_t signs_stride) {
+  const DualDots dots = {first, second, scale};
+  NeonSelect(end, residual,
+             EndJob<DualDots>{dots, rows, outputs, end, residual, out, signs, signs_stride});
+}
+
+void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEnd& end,
+                   const float* residual, float* out, uint32_t* signs, int64_t signs_stride) {
+  const Values v = {values};
+  NeonSelect(end, residual,
+             EndJob<Values>{v, rows, outputs, end, residual, out, signs, signs_stride});
+}
+
+}  // namespace
+
+const DualKernels& NeonDual() {
+  static const DualKernels kernels = {PackShifted, Split, SplitOverTime, DualDotsToFloat,
+                                      ValuesToFloat};
+  return kernels;
+}
+
+}  // namespace bifsmn
+
+#endif  // defined(__aarch64__)
