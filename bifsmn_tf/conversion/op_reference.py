@@ -107,18 +107,92 @@ def _signs(x, channels):
     return tf.where(tf.logical_or(positive, bits == -0x80000000), 1.0, -1.0)
 
 
+# ------------------------------------------------------------------------ dual scale
+
+
+def _order(bits):
+    """Integers in the order of the float32 numbers with these bits, which are not NaN."""
+    return tf.where(bits < 0, -tf.bitwise.bitwise_and(bits, 0x7FFFFFFF), bits)
+
+
+def _at_least(x, shift):
+    """x >= shift for normal or zero shifts; x may be subnormal on any thread."""
+    above = _order(tf.bitcast(x, tf.int32)) >= _order(tf.bitcast(shift, tf.int32))
+    return tf.logical_and(above, tf.logical_not(tf.math.is_nan(x)))
+
+
+def _normal(shift):
+    """A shift with 0 in the place of subnormal numbers."""
+    magnitude = tf.bitwise.bitwise_and(tf.bitcast(shift, tf.int32), 0x7FFFFFFF)
+    return tf.where(magnitude < 0x00800000, 0.0, shift)
+
+
+def _ordered_sum(values):
+    """Sum over the first axis in ascending order."""
+    return tf.while_loop(
+        lambda i, total: i < tf.shape(values)[0],
+        lambda i, total: (i + 1, total + values[i]),
+        (0, tf.zeros_like(values[0])),
+    )[1]
+
+
+def _divide(total, count):
+    """total / count in float32, rounded once.
+
+    Graph rewrites multiply by the reciprocal of a constant; in float64 that still rounds to the
+    same float32.
+    """
+    return tf.cast(tf.cast(total, tf.float64) / tf.cast(count, tf.float64), tf.float32)
+
+
+def _row_mean(magnitudes):
+    """Mean of every row, `(rows, count)` to `(rows,)`, in the order that all kernels keep.
+
+    Value i goes to sum i % 32, in ascending order; then the sums are folded in halves.
+    """
+    count = magnitudes.shape[-1]
+    words = words_for(count)
+    padded = tf.pad(magnitudes, [[0, 0], [0, words * WORD_BITS - count]])
+    sums = _ordered_sum(tf.transpose(tf.reshape(padded, (-1, words, WORD_BITS)), (1, 0, 2)))
+    for half in (16, 8, 4, 2, 1):
+        sums = _keep(sums[:, :half] + sums[:, half : 2 * half])
+    return _divide(sums[:, 0], count)
+
+
+def _sums(x, channels, shifts, contract, scale):
+    """What the operators finish: integer sums, or float sums with a second scale.
+
+    Args:
+        x: Activations, packed bits only without `shifts`.
+        channels: Length of the last axis.
+        shifts: Tensors of that length, none to two.
+        contract: Function of signs in the shape of x.
+        scale: Function of magnitudes in the shape of x that gives the scale of the second signs.
+    """
+    # Through integers: exact, and graph rewrites cannot move a multiplier across it.
+    if not shifts:
+        return tf.cast(contract(_signs(x, channels)), tf.int32)
+    shifts = [_normal(shift) for shift in shifts]
+    first = tf.where(_at_least(x, shifts[0]), 1.0, -1.0)
+    sums = tf.cast(contract(first), tf.int32)
+    if len(shifts) == 1:
+        return sums
+    r = _keep(_keep(x - first) - shifts[1])
+    second = tf.cast(contract(tf.where(r >= 0, 1.0, -1.0)), tf.int32)
+    term = _keep(scale(tf.abs(r)) * tf.cast(second, tf.float32))
+    return _keep(tf.cast(sums, tf.float32) + term)
+
+
 # ------------------------------------------------------------------ reference bodies
 
 
-def _epilogue(dot, args, slope, residual_first):
-    """Shared end of the operators; `dot` is float32 but always a whole number."""
-    # Through integers: exact, and graph rewrites cannot move the multiplier across it.
-    dot = tf.cast(dot, tf.int32)
+def _epilogue(sums, args, slope, residual_first):
+    """Shared end of the operators, for the result of `_sums`."""
     if len(args) == 1:
-        return _pack(dot >= tf.cast(args[0], tf.int32))
+        return _pack(sums >= tf.cast(args[0], tf.int32))
     multiplier, bias, residual = (_keep(a) for a in (*args, tf.constant(0.0))[:3])
     has_residual = len(args) == 3
-    v = _keep(tf.cast(dot, tf.float32) * multiplier)
+    v = _keep(tf.cast(sums, tf.float32) * multiplier)
     v = _keep(v + bias)
     if has_residual and residual_first:
         v = _keep(v + residual)
@@ -157,56 +231,88 @@ def dense_rank(shape, packed, channels):
     return None
 
 
-def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0):
+def _split_args(args, shifts):
+    """Arguments of the epilogue, and the shifts, which come last."""
+    return args[: len(args) - shifts], args[len(args) - shifts :]
+
+
+def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0, shifts=0):
+    args, shifts = _split_args(args, shifts)
     rank = dense_rank(list(x.shape), x.dtype == tf.int32, channels)
     if rank > 1:
         last = channels // WORD_BITS if x.dtype == tf.int32 else channels
         x = _reshape(x, x.shape[:-rank], last)
-    dot = tf.matmul(_signs(x, channels), _unpack(weights, channels), transpose_b=True)
-    return _epilogue(dot, args, slope, residual_first)
+    kernel = _unpack(weights, channels)
+    sums = _sums(
+        x, channels, shifts,
+        contract=lambda signs: tf.matmul(signs, kernel, transpose_b=True),
+        scale=lambda magnitudes: _reshape(
+            _row_mean(tf.reshape(magnitudes, (-1, channels))), x.shape[:-1], 1
+        ),
+    )
+    return _epilogue(sums, args, slope, residual_first)
 
 
 def conv2d_body(
     x, weights, *args, channels, kernel_h, kernel_w, stride_h=1, stride_w=1, pad_h=0, pad_w=0,
-    slope=1.0, residual_first=0,
+    slope=1.0, residual_first=0, shifts=0,
 ):
-    x = _signs(x, channels)
-    # Padding comes after binarising: padded taps are 0 and add nothing.
-    x = tf.pad(x, [[0, 0], [pad_h, pad_h], [pad_w, pad_w], [0, 0]])
+    args, shifts = _split_args(args, shifts)
     height, width = x.shape[1:3]
-    stop_h = (height - kernel_h) // stride_h * stride_h + 1
-    stop_w = (width - kernel_w) // stride_w * stride_w + 1
-    patches = tf.concat(
-        [
-            x[:, i : i + stop_h : stride_h, j : j + stop_w : stride_w]
-            for i in range(kernel_h)
-            for j in range(kernel_w)
-        ],
-        axis=-1,
-    )
+    stop_h = (height + 2 * pad_h - kernel_h) // stride_h * stride_h + 1
+    stop_w = (width + 2 * pad_w - kernel_w) // stride_w * stride_w + 1
     kernel = _unpack(weights, kernel_h * kernel_w * channels)
-    return _epilogue(tf.matmul(patches, kernel, transpose_b=True), args, slope, residual_first)
+
+    def contract(signs):
+        # Padding comes after binarising: padded taps are 0 and add nothing.
+        signs = tf.pad(signs, [[0, 0], [pad_h, pad_h], [pad_w, pad_w], [0, 0]])
+        patches = tf.concat(
+            [
+                signs[:, i : i + stop_h : stride_h, j : j + stop_w : stride_w]
+                for i in range(kernel_h)
+                for j in range(kernel_w)
+            ],
+            axis=-1,
+        )
+        return tf.matmul(patches, kernel, transpose_b=True)
+
+    def scale(magnitudes):
+        mean = _row_mean(tf.reshape(magnitudes, (-1, height * width * channels)))
+        return tf.reshape(mean, (-1, 1, 1, 1))
+
+    sums = _sums(x, channels, shifts, contract, scale)
+    return _epilogue(sums, args, slope, residual_first)
 
 
 def memory_body(
     x, weights, *args, channels, look_back=0, stride_back=1, stride_ahead=1, slope=1.0,
-    residual_first=0,
+    residual_first=0, shifts=0,
 ):
+    args, shifts = _split_args(args, shifts)
     outputs = args[0].shape[-1]
-    x = _signs(x, channels)
     multiple = outputs // channels
-    if multiple > 1:
-        x = tf.repeat(x, multiple, axis=-1)
     taps = weights.shape[0]
     look_ahead = taps - 1 - look_back
     before, after = look_back * stride_back, look_ahead * stride_ahead
     frames = x.shape[1] if x.shape[1] is not None else tf.shape(x)[1]
-    x = tf.pad(x, [[0, 0], [before, after], [0, 0]])
-    signs = _unpack(weights, outputs)
-    dot = None
-    for tap in range(taps):
-        steps = tap - look_back
-        start = before + steps * (stride_back if steps < 0 else stride_ahead)
-        term = x[:, start : start + frames] * signs[tap]
-        dot = term if dot is None else dot + term
-    return _epilogue(dot, args, slope, residual_first)
+    kernel = _unpack(weights, outputs)
+
+    def repeat(tensor):
+        return tf.repeat(tensor, multiple, axis=-1) if multiple > 1 else tensor
+
+    def contract(signs):
+        signs = tf.pad(repeat(signs), [[0, 0], [before, after], [0, 0]])
+        dot = None
+        for tap in range(taps):
+            steps = tap - look_back
+            start = before + steps * (stride_back if steps < 0 else stride_ahead)
+            term = signs[:, start : start + frames] * kernel[tap]
+            dot = term if dot is None else dot + term
+        return dot
+
+    def scale(magnitudes):
+        total = _ordered_sum(tf.transpose(magnitudes, (1, 0, 2)))
+        return repeat(_divide(total[:, tf.newaxis], frames))
+
+    sums = _sums(x, channels, shifts, contract, scale)
+    return _epilogue(sums, args, slope, residual_first)

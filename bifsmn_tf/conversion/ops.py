@@ -15,11 +15,20 @@ Every operator ends in one of two epilogues:
   before the slope (`residual_first=True`) or after it.
 * bits: give `threshold`; returns packed bits, `dot >= threshold`.
 
+`shifts` say how a float x becomes signs:
+
+* none: `x >= 0`;
+* one, `(shift,)`: `x >= shift`;
+* two, `(shift0, shift1)`: dual scale. `first = sign(x - shift0)`, `r = (x - first) - shift1`,
+  `second = sign(r)`, and the sum is `dot(first) + mean|r| * dot(second)`. The mean is computed
+  at run time, over what one output sums, or over time in the memory filter.
+
 Compiled by XLA (`jit_compile=True`) the float epilogue may contract a product and a sum into one
 rounding; the bits epilogue stays exact there too.
 """
 
 import functools
+import inspect
 
 import numpy as np
 import tensorflow as tf
@@ -60,26 +69,14 @@ def _composite(name, body, arity, attributes):
     text += " ".join(_attribute(key, value) for key, value in attributes)
     keywords = dict(attributes)
 
-    # Explicit parameters: the converter binds the operator's inputs by their position.
-    def run(*args):
+    def composite(*args):
         return body(*args, **keywords)
 
-    if arity == 3:
-
-        def composite(x, weights, a):
-            return run(x, weights, a)
-
-    elif arity == 4:
-
-        def composite(x, weights, a, b):
-            return run(x, weights, a, b)
-
-    else:
-
-        def composite(x, weights, a, b, c):
-            return run(x, weights, a, b, c)
-
     composite.__name__ = name
+    # Named parameters: the converter binds the operator's inputs by their position.
+    composite.__signature__ = inspect.Signature([
+        inspect.Parameter(f"input{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(arity)
+    ])
     return tf.function(composite, experimental_implements=text, autograph=False)
 
 
@@ -116,17 +113,36 @@ def _pair(value, name, op, minimum):
     return tuple(_integer(v, name, op, minimum) for v in pair)
 
 
-def _vector(value, name, dtype, outputs, op):
+def _vector(value, name, dtype, length, op, side="output"):
     value = _tensor(value, name, (dtype,), op)
-    if value.shape.as_list() != [outputs]:
+    if value.shape.as_list() != [length]:
         raise ValueError(
-            f"`{name}` of {op} should have shape ({outputs},), one entry per output channel. "
+            f"`{name}` of {op} should have shape ({length},), one entry per {side} channel. "
             f"Received: shape={value.shape}"
         )
     return value
 
 
-def _call(op, body, x, weights, epilogue, lead, outputs, attributes, defaults):
+def _shifts(shifts, x, threshold, channels, op):
+    """Checked shifts as a list."""
+    shifts = list(shifts)
+    if len(shifts) > 2:
+        raise ValueError(
+            f"`shifts` of {op} should be at most two tensors. Received: {len(shifts)} of them"
+        )
+    if shifts and x.dtype != tf.float32:
+        raise ValueError(
+            f"`x` of {op} should be float32 with `shifts`. Received: dtype={x.dtype.name}"
+        )
+    if len(shifts) == 2 and threshold is not None:
+        raise ValueError(
+            f"{op} with two `shifts` should have `multiplier` and `bias` instead of `threshold`. "
+            f"Received: threshold={threshold}"
+        )
+    return [_vector(s, "shifts", tf.float32, channels, op, "input") for s in shifts]
+
+
+def _call(op, body, x, weights, epilogue, shifts, lead, outputs, attributes, defaults):
     """Checks the epilogue, leaves defaults out of the attributes and calls the composite.
 
     `lead` is the output's shape but for its channels.
@@ -168,13 +184,17 @@ def _call(op, body, x, weights, epilogue, lead, outputs, attributes, defaults):
             raise ValueError(
                 f"`residual_first` of {op} needs a `residual`. Received: residual=None"
             )
-    attributes = dict(attributes, slope=slope, residual_first=int(bool(residual_first)))
-    defaults = dict(defaults, slope=1.0, residual_first=0)
+    shifts = _shifts(shifts, x, threshold, attributes["channels"], op)
+    attributes = dict(
+        attributes, slope=slope, residual_first=int(bool(residual_first)), shifts=len(shifts)
+    )
+    defaults = dict(defaults, slope=1.0, residual_first=0, shifts=0)
     kept = tuple(
         (key, value)
         for key, value in sorted(attributes.items())
         if key not in defaults or value != defaults[key]
     )
+    args += shifts
     return _composite(op, body, 2 + len(args), kept)(x, weights, *args)
 
 
@@ -208,7 +228,7 @@ def _activations(x, op, rank, channels):
 
 def binary_dense(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
-    slope=1.0, residual_first=False,
+    slope=1.0, residual_first=False, shifts=(),
 ):
     """Binary fully connected layer, the custom operator `BifsmnDense`.
 
@@ -225,6 +245,7 @@ def binary_dense(
         channels: Length of the reduction, 1 to 32767.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
+        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
 
     Returns:
         float32 `(..., N)`, or int32 packed bits `(..., ceil(N / 32))`.
@@ -241,14 +262,14 @@ def binary_dense(
     weights = _weights(weights, op, None, words_for(channels), f"{channels} bits per row")
     return _call(
         op, dense_body, x, weights,
-        (multiplier, bias, residual, threshold, slope, residual_first),
+        (multiplier, bias, residual, threshold, slope, residual_first), shifts,
         x.shape[:-trailing], weights.shape[0], {"channels": channels}, {},
     )
 
 
 def binary_conv2d(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
-    kernel_size, strides=(1, 1), padding=(0, 0), slope=1.0, residual_first=False,
+    kernel_size, strides=(1, 1), padding=(0, 0), slope=1.0, residual_first=False, shifts=(),
 ):
     """Binary two-dimensional convolution, the custom operator `BifsmnConv2D`.
 
@@ -267,6 +288,7 @@ def binary_conv2d(
         padding: Zeros added at both ends of height and of width, after binarising.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
+        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
 
     Returns:
         float32 `(B, Ho, Wo, N)`, or int32 packed bits `(B, Ho, Wo, ceil(N / 32))`, with
@@ -296,7 +318,7 @@ def binary_conv2d(
     weights = _weights(weights, op, None, words_for(length), f"{length} bits per row")
     return _call(
         op, conv2d_body, x, weights,
-        (multiplier, bias, residual, threshold, slope, residual_first),
+        (multiplier, bias, residual, threshold, slope, residual_first), shifts,
         [
             x.shape[0],
             (x.shape[1] + 2 * pad_h - kernel_h) // stride_h + 1,
@@ -313,7 +335,7 @@ def binary_conv2d(
 
 def memory_filter(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
-    look_back=0, stride_back=1, stride_ahead=1, slope=1.0, residual_first=False,
+    look_back=0, stride_back=1, stride_ahead=1, slope=1.0, residual_first=False, shifts=(),
 ):
     """Binary FSMN memory filter, the custom operator `BifsmnMemory`.
 
@@ -335,6 +357,7 @@ def memory_filter(
         stride_ahead: Frames between the taps on the future.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
+        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
 
     Returns:
         float32 `(B, T, N)`, or int32 packed bits `(B, T, ceil(N / 32))`.
@@ -362,7 +385,7 @@ def memory_filter(
         )
     return _call(
         op, memory_body, x, weights,
-        (multiplier, bias, residual, threshold, slope, residual_first),
+        (multiplier, bias, residual, threshold, slope, residual_first), shifts,
         x.shape[:2], outputs,
         {
             "channels": channels, "look_back": look_back, "stride_back": stride_back,

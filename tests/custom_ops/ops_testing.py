@@ -102,6 +102,14 @@ class Operands:
         spread = int(2 * reduction**0.5) + 1
         return self.random.integers(-spread, spread + 1, size=outputs).astype(np.int16)
 
+    def dual(self, channels, *lead):
+        """Activations of a dual scale layer, some at a shift, with its two shifts."""
+        shifts = [self.scales(channels), self.scales(channels)]
+        shifts[0][:: 4], shifts[1][1 :: 4] = 0.0, 0.0
+        x = self.random.normal(size=(*lead, channels)).astype(np.float32)
+        at_shift = np.broadcast_to(shifts[0], x.shape)
+        return (np.where(self.random.random(x.shape) < 0.1, at_shift, x), *shifts)
+
     def epilogue(self, kind, outputs, reduction, shape):
         """Arguments of one epilogue; `shape` is the output's without its channels."""
         if kind == "bits":

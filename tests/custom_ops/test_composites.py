@@ -214,3 +214,147 @@ def test_bad_arguments_are_named(message):
     make = Operands(5)
     with pytest.raises(ValueError, match=message + r"(.|\n)*Received: "):
         ERRORS[message](make.floats(4, 40), make.bits(6, 40))
+
+
+# ------------------------------------------------------------------------- shifts
+
+
+def fold(values):
+    """Mean over the last axis as the contract orders it, one rounded addition at a time."""
+    count = values.shape[-1]
+    sums = np.zeros((*values.shape[:-1], 32), np.float32)
+    for i in range(count):
+        sums[..., i % 32] += values[..., i]
+    for half in (16, 8, 4, 2, 1):
+        sums = sums[..., :half] + sums[..., half : 2 * half]
+    return sums[..., 0] / np.float32(count)
+
+
+def dual(x, shift0, shift1):
+    """Signs of both terms and the magnitudes."""
+    first = np.where(x >= shift0, np.float32(1), np.float32(-1))
+    r = (x - first) - shift1
+    return first, np.where(r >= 0, 1, -1), np.abs(r)
+
+
+def combine(first, second, scale):
+    return first.astype(np.float32) + scale.astype(np.float32) * second.astype(np.float32)
+
+
+def finish_float(value, multiplier, bias, residual=None, slope=1.0, residual_first=False):
+    v = value * multiplier + bias
+    v = v + residual if residual_first else v
+    v = np.where(v >= 0, v, v * np.float32(slope))
+    return v if residual is None or residual_first else v + residual
+
+
+DUAL_EPILOGUES = [kind for kind in EPILOGUES if kind != "bits"]
+
+
+@pytest.mark.parametrize("kind", DUAL_EPILOGUES)
+@pytest.mark.parametrize("channels,outputs", [(1, 1), (33, 40), (128, 32), (257, 7)])
+def test_dual_scale_dense(channels, outputs, kind):
+    make = Operands(channels)
+    x, shift0, shift1 = make.dual(channels, 2, 5)
+    weights = make.signs(outputs, channels)
+    epilogue = make.epilogue(kind, outputs, channels, (2, 5))
+    first, second, magnitudes = dual(x, shift0, shift1)
+    value = combine(first @ weights.T, second @ weights.T, fold(magnitudes)[..., None])
+    result = ops.binary_dense(
+        x, ops.pack_bits(weights), channels=channels, shifts=(shift0, shift1), **epilogue
+    )
+    assert same_bits(result, finish_float(value, **epilogue))
+
+
+@pytest.mark.parametrize("channels", [5, 16, 32])
+def test_dual_scale_convolution(channels):
+    make = Operands(channels)
+    x, shift0, shift1 = make.dual(channels, 2, 7, 6)
+    weights = make.signs(9, 3, 3, channels).astype(np.float32)
+    epilogue = make.epilogue("slope", 9, 9 * channels, (2, 4, 6))
+    first, second, magnitudes = dual(x, shift0, shift1)
+
+    def convolve(signs):
+        signs = tf.constant(np.pad(signs, [(0, 0), (1, 1), (1, 1), (0, 0)]).astype(np.float32))
+        kernel = weights.transpose(1, 2, 3, 0)
+        return np.rint(tf.nn.conv2d(signs, kernel, (1, 2, 1, 1), "VALID"))
+
+    scale = fold(magnitudes.reshape(2, -1))[:, None, None, None]
+    value = combine(convolve(first), convolve(second), scale)
+    result = ops.binary_conv2d(
+        x, ops.pack_bits(weights.reshape(9, -1)), channels=channels, kernel_size=(3, 3),
+        strides=(2, 1), padding=(1, 1), shifts=(shift0, shift1), **epilogue,
+    )
+    assert same_bits(result, finish_float(value, **epilogue))
+
+
+@pytest.mark.parametrize("kind", DUAL_EPILOGUES)
+@pytest.mark.parametrize("multiple", [1, 3])
+def test_dual_scale_memory(multiple, kind):
+    make = Operands(multiple)
+    frames, channels, outputs = 9, 33, 33 * multiple
+    x, shift0, shift1 = make.dual(channels, 2, frames)
+    weights = make.signs(4, outputs).astype(np.int64)
+    epilogue = make.epilogue(kind, outputs, 4, (2, frames))
+    first, second, magnitudes = dual(x, shift0, shift1)
+    total = np.zeros((2, channels), np.float32)
+    for frame in range(frames):
+        total += magnitudes[:, frame]
+    scale = np.repeat(total[:, None] / np.float32(frames), multiple, axis=-1)
+
+    def filtered(signs):
+        signs = np.pad(np.repeat(signs, multiple, axis=-1), [(0, 0), (1, 2), (0, 0)])
+        return sum(signs[:, tap : tap + frames] * weights[tap] for tap in range(4))
+
+    value = combine(filtered(first), filtered(second), scale)
+    result = ops.memory_filter(
+        x, ops.pack_bits(weights), channels=channels, look_back=1, shifts=(shift0, shift1),
+        **epilogue,
+    )
+    assert same_bits(result, finish_float(value, **epilogue))
+
+
+@pytest.mark.parametrize("kind", EPILOGUES)
+def test_one_shift_moves_the_sign(kind):
+    make = Operands(9)
+    x, shift = make.floats(3, 70), make.scales(70)
+    shift[:20] = 0.0
+    epilogue = make.epilogue(kind, 40, 70, (3,))
+    weights = make.signs(40, 70)
+    dot = np.where(x >= shift, 1, -1) @ weights.T.astype(np.int64)
+    result = ops.binary_dense(
+        x, ops.pack_bits(weights), channels=70, shifts=(shift,), **epilogue
+    )
+    assert same_bits(result, finish(dot, **epilogue))
+
+
+def test_a_subnormal_shift_is_zero_and_a_subnormal_number_is_not():
+    x = np.array([[-1e-45, 0.0, -1e-45, 1e-45]], np.float32)
+    shift = np.array([0.0, 1e-45, -0.0, -1e-45], np.float32)
+    arguments = {"channels": 4, "multiplier": np.ones(1, "f"), "bias": np.zeros(1, "f")}
+    weights = ops.pack_bits(np.array([[1, -1, 1, -1]]))
+    assert ops.binary_dense(x, weights, shifts=(shift,), **arguments).numpy() == -4
+    # The second signs are the opposite ones, of scale 1.
+    assert ops.binary_dense(x, weights, shifts=(shift, shift), **arguments).numpy() == 0
+
+
+SHIFT_ERRORS = {
+    "at most two tensors": {"shifts": [np.zeros(40, "f")] * 3},
+    r"should have shape \(40,\), one entry per input channel": {"shifts": [np.zeros(6, "f")]},
+    "should be float32 with `shifts`": {
+        "x": np.zeros((4, 2), np.int32), "shifts": [np.zeros(40, "f")]
+    },
+    "instead of `threshold`": {
+        "shifts": [np.zeros(40, "f")] * 2, "threshold": np.zeros(6, np.int16),
+    },
+}
+
+
+@pytest.mark.parametrize("message", SHIFT_ERRORS)
+def test_bad_shifts_are_named(message):
+    make = Operands(6)
+    arguments = {"x": make.floats(4, 40), **SHIFT_ERRORS[message]}
+    if "threshold" not in arguments:
+        arguments.update(multiplier=np.ones(6, "f"), bias=np.ones(6, "f"))
+    with pytest.raises(ValueError, match=message + r"(.|\n)*Received: "):
+        ops.binary_dense(weights=make.bits(6, 40), channels=40, **arguments)
