@@ -2,9 +2,10 @@
 
 from bifsmn_tf import _keras_registration
 from bifsmn_tf.models.bifsmn import BiFSMN
+from bifsmn_tf.models.bifsmn_v2 import BiFSMNv2
 from bifsmn_tf.models.dfsmn import DFSMN
 
-__all__ = ["DFSMN", "BiFSMN", "small"]
+__all__ = ["DFSMN", "BiFSMN", "BiFSMNv2", "small"]
 
 
 def small(num_classes, model=BiFSMN, **kwargs):
