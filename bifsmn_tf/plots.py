@@ -183,6 +183,71 @@ def trade_off(points, report, path, title=""):
     _save(figure, path)
 
 
+def reproduction(report, path):
+    """Draws the paper's accuracies beside the measured ones, a row per network and switch.
+
+    Args:
+        report: `bifsmn_tf.reproduction.Report`.
+        path: PNG file to write.
+    """
+    lines = report.lines
+    height = 2.2 + 0.3 * len(lines)
+    figure = _figure(10.5, height)
+    axes = figure.subplots()
+    start = 0
+    for row, line in enumerate(lines):
+        for value, marker, colour in (
+            (line.paper_v1, "o", COLOURS[1]), (line.paper_v2, "s", COLOURS[4]),
+        ):  # fmt: skip
+            if value is not None:
+                axes.plot(value, row, marker, markersize=7, markerfacecolor="white", color=colour)
+        if line.mean is not None:
+            axes.errorbar(
+                line.mean, row, xerr=line.deviation, fmt="D", markersize=6.5, capsize=3,
+                color=COLOURS[2], markeredgecolor="white",
+            )  # fmt: skip
+            axes.annotate(
+                f"{line.mean:.1f}", (line.mean, row), xytext=(0, -7), ha="center", va="top",
+                textcoords="offset points", fontsize=7.5, color=COLOURS[2], weight="bold",
+            )  # fmt: skip
+        # One task's lines stand together and share a baseline.
+        last = row + 1 == len(lines) or lines[row + 1].baseline != line.baseline
+        if last:
+            axes.plot(
+                [100 * line.baseline] * 2, [start - 0.5, row + 0.5], "--", color=COLOURS[3],
+                linewidth=1.2,
+            )  # fmt: skip
+            start = row + 1
+        if row and line.row != lines[row - 1].row:
+            axes.axhline(row - 0.5, color="#e3e6ea", linewidth=0.8)
+    for label, style in (
+        ("paper, Speech Commands V1", {"marker": "o", "color": COLOURS[1]}),
+        ("paper, V2", {"marker": "s", "color": COLOURS[4]}),
+        ("measured here" + (", quick trial" if report.quick else ""),
+         {"marker": "D", "color": COLOURS[2], "markerfacecolor": COLOURS[2]}),
+        ("always the most frequent class", {"linestyle": "--", "color": COLOURS[3]}),
+    ):  # fmt: skip
+        axes.plot([], [], **{"linestyle": "", "markerfacecolor": "white", **style}, label=label)
+    names = []
+    for row, line in enumerate(lines):
+        first = not row or line.row != lines[row - 1].row
+        title = f"{line.row.architecture}, {line.row.method}, {line.row.classes} classes"
+        thinnable = len(line.row.network.switches) > 1
+        names.append(
+            (f"{title}   " if first else "") + (f"{line.switch:g}" if thinnable else "")
+        )
+    axes.set_yticks(range(len(lines)), [name.rstrip() for name in names], fontsize=9)
+    axes.set_ylim(len(lines) - 0.3, -0.7)
+    axes.set_xlabel("accuracy, %")
+    _plain(axes)
+    axes.grid(False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    axes.set_title(report.heading, loc="left", fontsize=12, weight="bold",
+                   color=COLOURS[3] if report.quick else "black")  # fmt: skip
+    _save(figure, path)
+
+
 _TITLE = {"loc": "left", "fontsize": 11, "color": "#444b54"}
 
 

@@ -160,10 +160,20 @@ def write_json(value, path):
         value: JSON-serializable value.
         path: File to write; its folder is made if missing.
     """
+    write_text(json.dumps(value, indent=2) + "\n", path)
+
+
+def write_text(text, path):
+    """Writes a text file, completely or not at all.
+
+    Args:
+        text: Its content.
+        path: File to write; its folder is made if missing.
+    """
     from bifsmn_tf.files import replacing
 
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def versions():

@@ -1,0 +1,228 @@
+"""The tables of BiFSMN as data: what every row trains, and what the paper prints for it.
+
+Figures are those of Tables 1 to 3 of [BiFSMN](https://arxiv.org/abs/2202.06483): accuracies in
+percent on Speech Commands V1 (0.01) and V2 (0.02), FLOPs in the papers' millions. Rows of a
+thinnable network have one figure per switch. The table "ablation" adds rows of this project's
+own to Table 1.
+"""
+
+import dataclasses
+import fnmatch
+
+SWITCHES = (1.0, 0.5, 0.25)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network by name, so that it can be written down and compared.
+
+    Attributes:
+        model: Name of a class of `bifsmn_tf.models`.
+        arguments: Its arguments, apart from classes and labels.
+    """
+
+    model: str
+    arguments: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def binarizer(self):
+        """Name of its binarizer; None for a float network."""
+        return self.arguments.get("binarizer")
+
+    @property
+    def switches(self):
+        """Its switches."""
+        return tuple(self.arguments.get("switches", (1.0,)))
+
+    @property
+    def float_network(self):
+        """The float network that teaches it and whose weights it starts from."""
+        if self.model != "BiFSMN":
+            return Network(self.model, self._only("variant"))
+        return Network("DFSMN", self._only("variant"))
+
+    def _only(self, *names):
+        return {name: self.arguments[name] for name in names if name in self.arguments}
+
+    def make(self, num_classes, labels=None):
+        """A new Keras model.
+
+        Args:
+            num_classes: Number of classes.
+            labels: Their names, or None.
+        """
+        from bifsmn_tf import models
+
+        return getattr(models, self.model)(num_classes, labels=labels, **self.arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        name: For `--rows`; unique within a table.
+        architecture, method: As printed.
+        network: What is trained.
+        classes: Number of classes of the paper's task.
+        distillation: Of hidden states, see `bifsmn_tf.recipes.train_student`.
+        logits: Of logits: "none", "soft" (softened probabilities).
+        flops: The paper's millions of FLOPs, one per switch; empty where it has no such row.
+        v1, v2: The paper's accuracies, one per switch.
+        parameters: The paper's millions of parameters.
+        note: What there is to say about it.
+    """
+
+    name: str
+    architecture: str
+    method: str
+    network: Network
+    classes: int = 12
+    distillation: str = "none"
+    logits: str = "none"
+    flops: tuple = ()
+    v1: tuple = ()
+    v2: tuple = ()
+    parameters: float | None = None
+    note: str = ""
+
+
+_DFSMN = Network("DFSMN")
+
+
+def _bifsmn(binarizer="vanilla", switches=SWITCHES, **arguments):
+    return Network("BiFSMN", {"binarizer": binarizer, "switches": switches, **arguments})
+
+
+_FLOPS = {
+    12: (40.46, 29.90, 24.62),
+    20: (41.50, 30.95, 25.67),
+    35: (43.47, 32.91, 27.63),
+}
+_SMALL_FLOPS = (11.94, 10.08, 9.16)
+_HED = {
+    "network": _bifsmn(), "distillation": "hed", "flops": _FLOPS[12], "v1": (95.03, 94.87, 94.48),
+}  # fmt: skip
+
+
+TABLE_1 = (
+    Row("dfsmn-fp", "D-FSMN", "float", _DFSMN, flops=(710.15,), v1=(97.51,), v2=(96.01,)),
+    Row("dfsmn-vanilla", "D-FSMN", "Vanilla", _bifsmn(switches=(1.0,)),
+        flops=(40.46,), v1=(87.71,), v2=(89.53,)),
+    Row("dfsmn-distill", "D-FSMN", "Distill", _bifsmn(switches=(1.0,)), distillation="attention",
+        flops=(40.46,), v1=(90.02,), v2=(90.95,)),
+    Row("dfsmn-hed", "D-FSMN", "HED", _bifsmn(switches=(1.0,)), distillation="hed",
+        flops=(40.46,), v1=(93.47,), v2=(93.54,)),
+    Row("tba-vanilla", "TBA", "Vanilla", _bifsmn(),
+        flops=_FLOPS[12], v1=(87.72, 86.95, 84.19), v2=(89.96, 88.85, 87.09)),
+    Row("tba-distill", "TBA", "Distill", _bifsmn(), distillation="attention",
+        flops=_FLOPS[12], v1=(92.31, 91.89, 91.83), v2=(93.00, 92.84, 92.70)),
+    Row("tba-hed", "TBA", "HED", **_HED, v2=(94.86, 94.74, 94.63)),
+)  # fmt: skip
+
+
+def _float(classes, flops, v1, v2):
+    return Row(f"{classes}-fp", "D-FSMN", "float", _DFSMN, classes, flops=(flops,), v1=(v1,),
+               v2=(v2,))  # fmt: skip
+
+
+def _binarizer(classes, name, method, flops, v1, v2, note=""):
+    network = _bifsmn(name, switches=(1.0,))
+    row = f"{classes}-{name.replace('_', '-')}"
+    return Row(row, "D-FSMN", method, network, classes, flops=(flops,), v1=(v1,), v2=(v2,),
+               note=note)  # fmt: skip
+
+
+def _thinnable(classes, v1, v2):
+    return Row(f"{classes}-bifsmn", "BiFSMN", "HED", _bifsmn(), classes, "hed",
+               flops=_FLOPS[classes], v1=v1, v2=v2)  # fmt: skip
+
+
+TABLE_2 = (
+    _float(12, 710.15, 97.93, 98.05),
+    _binarizer(12, "dorefa", "DoReFa", 40.46, 66.42, 66.59),
+    _binarizer(12, "bnn", "BNN", 35.87, 68.84, 70.87),
+    _binarizer(12, "rad", "RAD", 35.87, 71.51, 69.80),
+    _binarizer(12, "xnor_net", "XNOR-Net", 45.04, 82.74, 87.34),
+    _binarizer(12, "bi_real", "Bi-Real", 40.46, 85.87, 87.93),
+    _binarizer(12, "ir_net", "IR-Net", 40.46, 86.81, 85.10),
+    _thinnable(12, (95.03, 94.87, 94.48), (94.86, 94.73, 94.63)),
+    _float(20, 711.20, 96.57, 97.00),
+    _binarizer(20, "xnor_net", "XNOR-Net", 45.04, 80.69, 85.05,
+               note="The paper prints the FLOPs of 12 classes; its own formula gives 46.09."),
+    _binarizer(20, "bi_real", "Bi-Real", 41.50, 80.84, 84.39),
+    _binarizer(20, "ir_net", "IR-Net", 41.50, 83.78, 83.32),
+    _thinnable(20, (92.88, 92.67, 92.65), (92.98, 92.81, 92.72)),
+    _float(35, 713.16, 96.63, 95.96),
+    _binarizer(35, "ir_net", "IR-Net", 43.47, 74.09, 74.93),
+    _binarizer(35, "bi_real", "Bi-Real", 43.47, 80.86, 81.86),
+    _binarizer(35, "xnor_net", "XNOR-Net", 48.06, 81.25, 84.05),
+    _thinnable(35, (92.10, 91.93, 91.85), (90.67, 90.54, 90.42)),
+)  # fmt: skip
+
+TABLE_3 = (
+    Row("dfsmn-fp", "D-FSMN", "float", _DFSMN, flops=(710.15,), v1=(97.93,), parameters=0.60),
+    Row("dfsmn-xnor-net", "D-FSMN", "XNOR-Net", _bifsmn("xnor_net", (1.0,)),
+        flops=(45.04,), v1=(82.74,), parameters=0.60),
+    Row("dfsmn-ir-net", "D-FSMN", "IR-Net", _bifsmn("ir_net", (1.0,)),
+        flops=(40.46,), v1=(86.81,), parameters=0.60),
+    Row("dfsmn-hed", "D-FSMN", "HED", _bifsmn(switches=(1.0,)), distillation="hed",
+        flops=(40.46,), v1=(93.47,), parameters=0.60),
+    Row("bifsmn-fp", "BiFSMN", "float", _DFSMN, flops=(710.15,), v1=(97.93,), parameters=0.60),
+    Row("bifsmn-ir-net", "BiFSMN", "IR-Net", _bifsmn("ir_net"),
+        flops=_FLOPS[12], v1=(88.37, 87.11, 86.08), parameters=0.61),
+    Row("bifsmn-hed", "BiFSMN", "HED", **_HED, parameters=0.61),
+    Row("bifsmn-s-fp", "BiFSMN_S", "float", Network("DFSMN", {"variant": "S"}),
+        flops=(91.62,), v1=(97.51,), parameters=0.05),
+    Row("bifsmn-s-ir-net", "BiFSMN_S", "IR-Net", _bifsmn("ir_net", variant="S"),
+        flops=_SMALL_FLOPS, v1=(72.21, 71.70, 71.66), parameters=0.05),
+    Row("bifsmn-s-hed", "BiFSMN_S", "HED", _bifsmn(variant="S"), distillation="hed",
+        flops=_SMALL_FLOPS, v1=(90.65, 90.33, 90.31), parameters=0.05),
+)  # fmt: skip
+
+_OWN_ROWS = (
+    Row("tba-hed-official", "TBA", "HED, real pointwise weights",
+        _bifsmn(weight_scale="official"), distillation="hed",
+        note="The released code's weight scales, which keep the pointwise weights real."),
+    Row("tba-hed-bn", "TBA", "HED, normalization per switch",
+        _bifsmn(switch_all_bn=True), distillation="hed"),
+    Row("tba-soft", "TBA", "soft targets", _bifsmn(), logits="soft"),
+    Row("tba-hed-soft", "TBA", "HED, soft targets", _bifsmn(), distillation="hed", logits="soft"),
+)  # fmt: skip
+
+TABLES = {"1": TABLE_1, "2": TABLE_2, "3": TABLE_3, "ablation": TABLE_1 + _OWN_ROWS}
+TITLES = {
+    "1": "Table 1: ablation of thinning and distillation",
+    "2": "Table 2: binarizers on D-FSMN",
+    "3": "Table 3: architectures",
+    "ablation": "Table 1 with this project's own rows",
+}
+
+
+def select(table, names=None):
+    """Rows of a table.
+
+    Args:
+        table: Name of the table, one of `TABLES`.
+        names: Names of rows, or patterns with `*` and `?`; None for all.
+
+    Returns:
+        Tuple of `Row`, in the table's order.
+
+    Raises:
+        ValueError: If there is no such table or row.
+    """
+    if table not in TABLES:
+        raise ValueError(
+            f"`table` should be one of {', '.join(TABLES)}. Received: table={table!r}"
+        )
+    rows = TABLES[table]
+    if names is None:
+        return rows
+    unknown = [n for n in names if not any(fnmatch.fnmatchcase(r.name, n) for r in rows)]
+    if unknown or not names:
+        raise ValueError(
+            f"Rows of table {table} should be among {', '.join(row.name for row in rows)}. "
+            f"Received: {', '.join(unknown) or 'none'}"
+        )
+    return tuple(r for r in rows if any(fnmatch.fnmatchcase(r.name, n) for n in names))
