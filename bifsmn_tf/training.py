@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from bifsmn_tf import _keras_registration, optimizers
+from bifsmn_tf.layers.binarized import binarized_layers
 from bifsmn_tf.models.variables import variables_by_path
 
 
@@ -36,6 +37,35 @@ def initialize_student(student, teacher):
         targets[path].assign(source)
 
 
+class BinarizerSchedule(keras.callbacks.Callback):
+    """Moves binarizers that change over the training, such as `bifsmn_tf.binarizers.IRNet`.
+
+    At the beginning of epoch e of E (counted from 0) the progress is e / (E - 1): the first epoch
+    has the initial estimator, the last one the final. Does nothing for other binarizers.
+
+    Args:
+        epochs: Number of epochs E of the whole training; None takes that of `fit`.
+    """
+
+    def __init__(self, epochs=None):
+        super().__init__()
+        if epochs is not None and (not isinstance(epochs, int) or epochs < 1):
+            raise ValueError(
+                f"`epochs` should be a positive integer or None. Received: epochs={epochs!r}"
+            )
+        self.epochs = epochs
+
+    def progress(self, epoch):
+        """Share of the training that lies before an epoch, from 0 to 1."""
+        epochs = self.params["epochs"] if self.epochs is None else self.epochs
+        return min(epoch / max(epochs - 1, 1), 1.0)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        progress = self.progress(epoch)
+        for layer in binarized_layers(self.model):
+            layer.binarizer.schedule(layer.binarizer_variables, progress)
+
+
 def default_switch_weights(num_switches):
     """Weights of the switches' losses, 1, 1/2, 1/4, ... (the released code's Eq. (15))."""
     return tuple(0.5**i for i in range(num_switches))
@@ -51,6 +81,9 @@ class ThinnableDistiller(keras.Model):
     (BiFSMN, Eq. (15)). One step runs the teacher once in inference mode, the student once per
     switch, and takes one gradient and one optimizer step. Block k of a switch is compared with
     the teacher's block at the same depth (Eq. (14)).
+
+    Losses that the student's layers add, such as those of `bifsmn_tf.binarizers.RAD`, are part of
+    the loss of each switch. `fit` adds a `BinarizerSchedule` if there is none among its callbacks.
 
     `history` and callbacks see, per switch s, `accuracy_s`, `cross_entropy_s`, `distillation_s`
     and `loss_s` (for example `val_accuracy_0.5`), and the weighted sum as `loss`.
@@ -203,6 +236,16 @@ class ThinnableDistiller(keras.Model):
     def call(self, inputs, thin=1.0, training=None):
         return self.student(inputs, thin=thin, training=training)
 
+    def fit(
+        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, **kwargs
+    ):
+        """As `keras.Model.fit`, with a `BinarizerSchedule`."""
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = list(callbacks or ())
+            if not any(isinstance(callback, BinarizerSchedule) for callback in callbacks):
+                callbacks.insert(0, BinarizerSchedule())
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+
     def switch_losses(self, x, y, sample_weight=None, training=False):
         """Loss parts of every switch, for tests and for logging.
 
@@ -228,7 +271,8 @@ class ThinnableDistiller(keras.Model):
             )
             # Keras divides a loss by the number of replicas; that is done once, for the total.
             cross_entropy = self._classification_loss(y, logits, sample_weight) * _replicas()
-            loss = cross_entropy
+            # Every call of the student clears what its layers added in the one before.
+            loss = cross_entropy + sum(self.student.losses)
             distillation = ops.zeros(())
             if self.distillation is not None:
                 active = self.student.active_blocks(switch)

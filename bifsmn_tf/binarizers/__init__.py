@@ -25,10 +25,15 @@ from bifsmn_tf.binarizers.base import (
     sign,
     straight_through,
 )
+from bifsmn_tf.binarizers.bi_real import BiReal, ReActNet
+from bifsmn_tf.binarizers.ir_net import IRNet
 from bifsmn_tf.binarizers.lpb import LPB
-from bifsmn_tf.binarizers.vanilla import Vanilla
+from bifsmn_tf.binarizers.straight_through_sign import BNN, RAD, DoReFa, Vanilla
+from bifsmn_tf.binarizers.xnor_net import XNORNet
 
-_BY_NAME = {cls.name: cls for cls in (Vanilla, LPB)}
+_BY_NAME = {
+    cls.name: cls for cls in (Vanilla, BNN, XNORNet, DoReFa, BiReal, IRNet, RAD, ReActNet, LPB)
+}
 
 __all__ = [
     *(cls.__name__ for cls in _BY_NAME.values()),
@@ -47,7 +52,8 @@ def get(identifier):
     """Resolves a binarizer.
 
     Args:
-        identifier: A name ("vanilla"), a `Binarizer`, its serialized configuration, or None for
+        identifier: A name ("vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad",
+            "react_net" or "lpb"), a `Binarizer`, its serialized configuration, or None for
             no binarization (a float layer).
 
     Returns:

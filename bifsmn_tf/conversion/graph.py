@@ -25,7 +25,7 @@ from bifsmn_tf.layers import MemoryFilter
 from bifsmn_tf.models.skeleton import DFSMNSkeleton
 
 # Binarizers whose activation is the sign, without a threshold or a scale.
-_CONVERTIBLE = ("vanilla",)
+_CONVERTIBLE = ("vanilla", "bnn", "dorefa", "bi_real", "ir_net", "rad")
 
 
 def _activate(x, activation):

@@ -5,6 +5,15 @@ from keras import layers, ops
 from bifsmn_tf import binarizers, scales
 
 
+def binarized_layers(model):
+    """All layers of a model, at any depth, that have a binarizer."""
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, BinarizedLayer) and layer.binarizer is not None
+    ]
+
+
 class BinarizedLayer(layers.Layer):
     r"""A linear map of binarized inputs with a binarized kernel.
 

@@ -3,14 +3,15 @@
 import math
 import time
 
-import keras
+from bifsmn_tf.training import BinarizerSchedule
 
 
-class Clock(keras.callbacks.Callback):
+class Clock(BinarizerSchedule):
     r"""Anneals the learning rate with the time that has passed and stops when it is over.
 
     After a share t of the time the rate is $\eta_0 (1 + \cos \pi t) / 2$, whatever number of steps
     the machine managed, so that a training that is cut short still ends with a small rate.
+    Binarizers with a schedule move with the time, too.
 
     Args:
         minutes: Time for the training, the compilation in its first step included.
@@ -35,13 +36,19 @@ class Clock(keras.callbacks.Callback):
     def _passed(self):
         return self._now() - self._started
 
+    def _share(self):
+        return min(self._passed() / self.seconds, 1.0)
+
+    def progress(self, epoch):
+        return self._share()
+
     def on_train_begin(self, logs=None):
         self._started = self._now()
         self._steps = 0
         self._set_rate()
 
     def _set_rate(self):
-        share = min(self._passed() / self.seconds, 1.0)
+        share = self._share()
         warm = min((self._steps + 1) / max(self._warmup_steps, 1), 1.0)
         rate = self._learning_rate * warm * 0.5 * (1.0 + math.cos(math.pi * share))
         # Never quite zero: the last step should not be wasted.

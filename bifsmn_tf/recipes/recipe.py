@@ -21,7 +21,7 @@ from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
 from bifsmn_tf.recipes.clock import Clock
 from bifsmn_tf.recipes.epoch_line import EpochLine
 from bifsmn_tf.recipes.event_log import EventLog
-from bifsmn_tf.training import ThinnableDistiller, initialize_student
+from bifsmn_tf.training import BinarizerSchedule, ThinnableDistiller, initialize_student
 
 # Of a training by the clock: steps between validations, and clips of a validation.
 _LONGEST_EPOCH = 150
@@ -386,7 +386,7 @@ def run(
         model.optimizer.build(network.trainable_variables)
         if state.epoch:
             state.restore(network, model.optimizer)
-        watchers = [*callbacks, checkpoints]
+        watchers = [BinarizerSchedule(epochs), *callbacks, checkpoints]
         if folder is not None:
             watchers.append(EventLog(Path(folder) / "logs" / name))
         if verbose:

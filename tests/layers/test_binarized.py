@@ -9,7 +9,7 @@ from layer_contract import check_gradients, check_layer, randomize, signs
 from bifsmn_tf import binarizers
 from bifsmn_tf.layers import BinaryConv2D, BinaryDense, BinaryPointwise, MemoryFilter
 
-# make(**mode), input shape, output shape, axes of the scale found at run time, window
+# make(**mode), input shape, output shape, axes of the scale found at run time
 LAYERS = {
     "dense": (lambda **mode: BinaryDense(5, **mode), (3, 12), (3, 5), (-1,)),
     "pointwise": (lambda **mode: BinaryPointwise(5, **mode), (3, 7, 12), (3, 7, 5), (-1,)),
@@ -55,28 +55,25 @@ def dual_scale(x, variables, axes):
     return first, second, theta[2]
 
 
+def shift_sum(name, kernel, shift):
+    """What the shift takes from every output: its contraction with a whole window of weights."""
+    if name == "memory":
+        return (kernel * np.repeat(shift, 2)).sum(axis=0)
+    if name == "groups":
+        halves = zip(np.split(kernel, 2, axis=-1), np.split(shift, 2))
+        return np.concatenate([np.einsum("hwio,i->o", k, s) for k, s in halves])
+    return shift @ kernel.reshape(-1, *kernel.shape[-2:]).sum(axis=0)
+
+
 @all_layers
 def test_dual_scale_equals_its_formula(name):
     layer = built(name, binarizer="lpb")
     x = inputs_for(name)
     kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
-    axes = tuple(range(kernel.ndim - 1))
-    binary = np.abs(kernel).mean(axis=axes) * signs(kernel)
+    binary = np.abs(kernel).mean(axis=tuple(range(kernel.ndim - 1))) * signs(kernel)
     first, second, shift = dual_scale(x, layer.binarizer_variables, LAYERS[name][3])
-    linear = float_twin(name, binary, np.zeros_like(bias))
-    # The shift is a constant, at the border too.
-    constant = built(name, binarizer=None)
-    constant.kernel.assign(binary)
-    constant.bias.assign(np.zeros_like(bias))
-    middle = {"memory": (0, 3), "conv2d": (0, 1, 1), "groups": (0, 1, 1)}.get(name, (0,))
-    shifts = np.asarray(constant(np.broadcast_to(shift, x.shape).astype(np.float32)))[middle]
-    if name == "memory":
-        # Frame 3 of 7 sees no tap two steps of two frames back.
-        wide = np.broadcast_to(shift, (1, 20, 4)).astype(np.float32)
-        shifts = np.asarray(constant(wide))[0, 10]
-    if name == "pointwise":
-        shifts = shifts[0]
-    expected = linear(first + second) - shifts + bias
+    linear = float_twin(name, binary, bias)
+    expected = linear(first + second) - shift_sum(name, binary, shift)
     np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -150,6 +147,42 @@ def test_input_gradient_of_the_dual_scale_activation(name):
     np.testing.assert_allclose(gradient(layer), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_gradients_of_the_variables_of_lpb():
+    layer = built("dense", binarizer="lpb")
+    windows = {1: 0.7, 2: 1.3, 3: 0.9}
+    variables = layer.binarizer_variables
+    for i, value in windows.items():
+        variables[f"window{i}"].assign(value)
+    x = inputs_for("dense")
+    upstream = np.random.default_rng(6).normal(size=(3, 5)).astype(np.float32)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) * upstream)
+    gradients = tape.gradient(loss, [layer.kernel, *variables.values()])
+    gradients = dict(zip(["kernel", *variables], gradients))
+
+    kernel = np.asarray(layer.kernel)
+    first, second, shift = dual_scale(x, variables, (-1,))
+    theta = [np.asarray(variables[f"threshold{i}"]) for i in range(3)]
+    residual = x - first - theta[1]
+    open1, open2, open3 = (
+        (np.abs(windows[i] * v) <= 1) for i, v in ((1, x - theta[0]), (2, residual), (3, kernel))
+    )
+    into = upstream @ (np.abs(kernel).mean(axis=0) * signs(kernel)).T
+    slope1, slope2 = windows[1] * open1, windows[2] * open2
+    into_kernel = (first + second - shift).T @ upstream
+    expected = {
+        "kernel": windows[3] * open3 * into_kernel,
+        "threshold0": -(into * slope1 * (1 - slope2)).sum(axis=0),
+        "threshold1": -(into * slope2).sum(axis=0),
+        "threshold2": -into.sum(axis=0),
+        "window1": (into * (x - theta[0]) * open1 * (1 - slope2)).sum(),
+        "window2": (into * residual * open2).sum(),
+        "window3": (into_kernel * kernel * open3).sum(),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(gradients[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
 def test_groups_are_independent_convolutions():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(2, 5, 6, 4)).astype(np.float32)
@@ -206,8 +239,3 @@ def test_official_arithmetic_is_that_of_the_released_binarizers_only():
 
     with pytest.raises(ValueError, match="exists for.*'lpb', 'vanilla'.*Received.*'other'"):
         BinaryDense(3, binarizer=Other(), weight_scale="official")
-
-
-def test_wrong_dual():
-    with pytest.raises(ValueError, match="`dual` should be True or False.*Received: dual=1"):
-        binarizers.LPB(dual=1)
