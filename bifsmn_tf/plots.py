@@ -259,3 +259,121 @@ def _bar_label(axes, value, largest, row, text, colour, lift=0):
         ha="right" if inside else "left", va="center", fontsize=10, weight="bold",
         color="white" if inside else colour,
     )  # fmt: skip
+
+
+def _activation_curves(binarizer, progress, settings):
+    """Binarized activations and their gradients over x, the values of one sample's features."""
+    from keras import ops
+
+    x = np.linspace(-2.4, 2.4, 481, dtype=np.float32)
+    variables = _variables_for_plot(binarizer, len(x), progress, settings)
+
+    def binarize(inputs):
+        terms, shift = binarizer.activation(inputs[None], variables, (-1,))
+        y = sum(binary if scale is None else binary * scale for binary, scale in terms)
+        return ops.reshape(y if shift is None else y - shift, (-1,))
+
+    return x, *_value_and_slope(binarize, x)
+
+
+def _weight_curves(binarizer, progress, settings):
+    """Binarized weights and their gradients over w, the weights of one output."""
+    w = np.linspace(-1.5, 1.5, 301, dtype=np.float32)
+    variables = _variables_for_plot(binarizer, len(w), progress, settings)
+
+    def binarize(kernel):
+        binary, scale = binarizer.weight(kernel[:, None], 0, variables)
+        return (binary * scale)[:, 0]
+
+    return w, *_value_and_slope(binarize, w)
+
+
+def _variables_for_plot(binarizer, channels, progress, settings):
+    import keras
+
+    layer = keras.layers.Layer()
+    variables = binarizer.create_variables(layer.add_weight, channels)
+    binarizer.schedule(variables, progress)
+    for name, value in settings.items():
+        variables[name].assign(np.full(variables[name].shape, value))
+    return variables
+
+
+def _value_and_slope(function, values):
+    """Function values and, of each one, the derivative by its own argument."""
+    import tensorflow as tf
+
+    source = tf.constant(values)
+    with tf.GradientTape() as tape:
+        tape.watch(source)
+        result = function(source)
+    return result.numpy(), np.diagonal(tape.jacobian(result, source).numpy())
+
+
+# Title, name, and what is drawn besides the initial state: progress, variables, label.
+_START = (0.0, {}, "")
+_BINARIZERS = (
+    ("Vanilla (BiFSMN)", "vanilla", (_START,)),
+    ("BNN", "bnn", (_START,)),
+    ("XNOR-Net", "xnor_net", (_START,)),
+    ("DoReFa", "dorefa", (_START,)),
+    ("Bi-Real", "bi_real", (_START,)),
+    (
+        "IR-Net", "ir_net",
+        ((0.0, {}, "p = 0"), (0.5, {}, "p = 0.5"), (0.75, {}, "p = 0.75")),
+    ),
+    ("RAD", "rad", (_START,)),
+    (
+        "ReActNet", "react_net",
+        ((0.0, {}, "\N{GREEK SMALL LETTER BETA} = 0"),
+         (0.0, {"beta": 0.6}, "\N{GREEK SMALL LETTER BETA} = 0.6")),
+    ),
+    (
+        "LPB, dual scale (BiFSMNv2)", "lpb",
+        ((0.0, {}, "\N{GREEK SMALL LETTER ALPHA} = 1"),
+         (0.0, {"window1": 2.0, "window2": 2.0, "window3": 2.0},
+          "\N{GREEK SMALL LETTER ALPHA} = 2")),
+    ),
+)  # fmt: skip
+
+
+def binarizers(path):
+    """Draws every binarizer: activations and weights, forward and gradient.
+
+    Args:
+        path: PNG file to write.
+    """
+    from bifsmn_tf import binarizers as package
+
+    columns = 3
+    rows = len(_BINARIZERS) // columns
+    figure = _figure(15, 4.3 * rows)
+    for panel, (title, name, states) in zip(
+        figure.subfigures(rows, columns, wspace=0.04, hspace=0.04).flat, _BINARIZERS
+    ):
+        axes = panel.subplots(2, 2, sharex="col")
+        panel.suptitle(title, fontsize=14, fontweight="bold", color=COLOURS[0])
+        binarizer = package.get(name)
+        for column, curves, variable in (
+            (0, _activation_curves, "x"), (1, _weight_curves, "w"),
+        ):
+            for state, colour in zip(states, (COLOURS[0], COLOURS[2], COLOURS[3])):
+                values, forward, slope = curves(binarizer, *state[:2])
+                style = {"color": colour, "linewidth": 1.8, "label": state[2]}
+                axes[0, column].plot(values, forward, **style)
+                axes[1, column].plot(values, slope, **style)
+            axes[0, column].set_title(
+                "activation" if column == 0 else "weight", fontsize=11, color="#444b54"
+            )
+            axes[1, column].set_xlabel(variable, fontsize=11)
+            axes[0, column].set_ylim(-2.4, 2.4)
+            highest = max(2.0, axes[1, column].get_ylim()[1])
+            axes[1, column].set_ylim(-0.05 * highest, 1.05 * highest)
+        axes[0, 0].set_ylabel("forward", fontsize=11)
+        axes[1, 0].set_ylabel("gradient", fontsize=11)
+        for one in axes.flat:
+            _plain(one)
+        if len(states) > 1:
+            axes[0, 1].legend(frameon=False, fontsize=9, handlelength=0.9, borderaxespad=0.1,
+                              loc="upper left")  # fmt: skip
+    _save(figure, path)

@@ -38,3 +38,8 @@ def test_trade_off(tmp_path, switches):
     points += [(f"BiFSMN {i}", 0.9, (0.88, 0.92), 10.0 + i, 155_000) for i in range(switches)]
     plots.trade_off(points, report, tmp_path / "t.png", "10 classes")
     assert (tmp_path / "t.png").read_bytes().startswith(PNG)
+
+
+def test_binarizers(tmp_path):
+    plots.binarizers(tmp_path / "b.png")
+    assert (tmp_path / "b.png").read_bytes().startswith(PNG)
