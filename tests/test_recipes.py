@@ -12,11 +12,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "tools"))
 
 from tones import make_tones
 
-from bifsmn_tf import recipes
+from bifsmn_tf import ThinnableDistiller, recipes
 from bifsmn_tf.recipes.batches import even_batch_size, training_batches
 from bifsmn_tf.recipes.checkpoints import TrainingDiverged
 from bifsmn_tf.recipes.clock import Clock
 from bifsmn_tf.data import SpeechCommands
+from bifsmn_tf.distillation import FID, HED, LogitMSE, SoftTargets
+from bifsmn_tf.models import BiFSMN, BiFSMNv2
 from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
 
 SMALL = {"variant": "S", "num_blocks": 2}
@@ -196,10 +198,62 @@ def test_student_learns_from_teacher_and_resumes(data, trained, tmp_path):
     assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-4)
 
 
+def test_each_student_has_its_own_losses(data, trained, monkeypatch):
+    made = []
+
+    class Recorded(ThinnableDistiller):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            made.append((type(self.distillation), type(self.logits)))
+
+    monkeypatch.setattr("bifsmn_tf.recipes.recipe.ThinnableDistiller", Recorded)
+    monkeypatch.setattr("bifsmn_tf.recipes.recipe.run", lambda *args, **kwargs: None)
+
+    class Derived(BiFSMNv2):
+        pass
+
+    first = recipes.make_student(data, network="bifsmn", **SMALL, switches=(1.0,))
+    second = recipes.make_student(data, network="bifsmnv2", **SMALL, switches=(1.0,))
+    third = Derived(len(data.labels), **SMALL, switches=(1.0,))
+    assert (type(first), type(second)) == (BiFSMN, BiFSMNv2)
+    for model in (first, second, third):
+        recipes.train_student(data, trained[0].model, model)
+    recipes.train_student(data, trained[0].model, second, distillation="hed", logits="none")
+    expected = [(HED, SoftTargets), (FID, LogitMSE), (FID, LogitMSE), (HED, type(None))]
+    assert made == expected
+    with pytest.raises(ValueError, match="bifsmn, bifsmnv2. Received: network='fsmn'"):
+        recipes.make_student(data, network="fsmn")
+
+
+def test_second_version_learns_with_its_own_rates(data, trained, tmp_path):
+    teacher = trained[0].model
+
+    def train(folder, **kwargs):
+        model = recipes.make_student(data, network="bifsmnv2", switches=(1.0, 0.5), **SMALL)
+        return recipes.train_student(
+            data, teacher, model, RECIPE, epochs=2, folder=folder, jit_compile=False,
+            verbose=False, **kwargs,
+        )  # fmt: skip
+
+    whole = train(tmp_path / "whole")
+    assert whole.history[1]["loss"] < whole.history[0]["loss"]
+    windows = [v for v in whole.model.weights if "window" in v.path]
+    assert any(abs(float(v) - 1) > 1e-4 for v in windows)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", callbacks=[_Interrupt(1)])
+    resumed = train(tmp_path / "parts")
+    assert resumed.resumed_at == 1
+    assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-4)
+    best = keras.saving.load_model(tmp_path / "parts" / "student.keras")
+    assert type(best) is BiFSMNv2
+    x = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_array_equal(best(x, thin=0.5), resumed.model(x, thin=0.5))
+
+
 def test_student_needs_a_teacher_only_where_asked(data):
     with pytest.raises(ValueError, match="initialize=True"):
-        recipes.train_student(data, None, distillation="none", soft_targets=False)
-    with pytest.raises(ValueError, match="hed, attention, none"):
+        recipes.train_student(data, None, distillation="none", logits="none")
+    with pytest.raises(ValueError, match="hed, fid, attention, none"):
         recipes.train_student(data, None, distillation="hedge")
 
 

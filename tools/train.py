@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains a float teacher and then a BiFSMN on a folder of recordings."""
+"""Trains a float teacher and then a BiFSMN or BiFSMNv2 on a folder of recordings."""
 
 import argparse
 import sys
@@ -39,6 +39,14 @@ def parser():
     group.add_argument("--cache", metavar="DIR", help="keep decoded clips there for later runs")
 
     group = result.add_argument_group("networks")
+    group.add_argument(
+        "--model", choices=("bifsmn", "bifsmnv2"), default="bifsmn",
+        help="the student (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--binarizer", metavar="NAME",
+        help="of the student, a name of bifsmn_tf.binarizers (default: vanilla, bifsmnv2: lpb)",
+    )  # fmt: skip
     group.add_argument("--variant", choices=("base", "S"), default="base", help="size")
     group.add_argument(
         "--thin", type=_common.switches, default=(1.0, 0.5, 0.25), metavar="1.0,0.5,0.25",
@@ -65,16 +73,17 @@ def parser():
         "--teacher-learning-rate", type=_common.positive_float, metavar="RATE"
     )
     group.add_argument(
-        "--distillation", choices=("hed", "attention", "none"), default="hed",
-        help="of hidden states (default %(default)s)",
+        "--distillation", choices=("hed", "fid", "attention", "none"),
+        help="of hidden states (default: hed, bifsmnv2: fid)",
     )  # fmt: skip
     group.add_argument(
         "--gamma", type=_common.positive_float, default=0.01,
         help="weight of that term (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--soft-targets", action=argparse.BooleanOptionalAction, default=True,
-        help="also distill the teacher's class probabilities",
+        "--logits", choices=("soft", "mse", "none"),
+        help="distillation of logits: of softened probabilities, or their mean squared "
+        "difference (default: soft, bifsmnv2: mse)",
     )  # fmt: skip
     group.add_argument(
         "--initialize", action=argparse.BooleanOptionalAction, default=True,
@@ -104,9 +113,6 @@ def main(argv=None):
 
 
 def _train(arguments):
-    needs_teacher = (
-        arguments.distillation != "none" or arguments.soft_targets or arguments.initialize
-    )
     if arguments.epochs == 0 and arguments.teacher is not None:
         parser().error("--epochs 0 with --teacher leaves nothing to train")
 
@@ -117,9 +123,16 @@ def _train(arguments):
     import dataclasses
 
     _common.import_tensorflow()
-    from bifsmn_tf import plots, recipes
+    from bifsmn_tf import binarizers, plots, recipes
     from bifsmn_tf.data import SpeechCommands
 
+    student = recipes.STUDENTS[arguments.model]
+    arguments.distillation = arguments.distillation or student.distillation
+    arguments.logits = arguments.logits or student.logits
+    needs_teacher = arguments.initialize or {arguments.distillation, arguments.logits} != {"none"}
+    network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
+    if arguments.binarizer is not None:
+        network["binarizer"] = binarizers.get(arguments.binarizer).name
     out = arguments.out
     teacher = None
     if arguments.teacher is not None:
@@ -185,8 +198,8 @@ def _train(arguments):
             data,
             arguments.variant,
             arguments.seed,
-            switches=arguments.thin,
-            switch_all_bn=arguments.switch_all_bn,
+            arguments.model,
+            **network,
         )
         training = recipes.train_student(
             data,
@@ -195,16 +208,17 @@ def _train(arguments):
             recipe=recipe("student", arguments.learning_rate),
             epochs=arguments.epochs,
             distillation=arguments.distillation,
-            soft_targets=arguments.soft_targets,
+            logits=arguments.logits,
             gamma=arguments.gamma,
             initialize=arguments.initialize,
             settings={
                 **settings,
-                "switches": arguments.thin,
-                "switch_all_bn": arguments.switch_all_bn,
+                **network,
+                "model": arguments.model,
+                "binarizer": model.binarizer.name,
                 "distillation": arguments.distillation,
                 "gamma": arguments.gamma,
-                "soft_targets": arguments.soft_targets,
+                "logits": arguments.logits,
                 "initialize": arguments.initialize,
             },
             **common,

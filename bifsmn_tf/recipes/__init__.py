@@ -3,8 +3,11 @@
 from bifsmn_tf.recipes.checkpoints import TrainingDiverged, save_model
 from bifsmn_tf.recipes.recipe import (
     DISTILLATIONS,
+    LOGITS,
     RECIPES,
+    STUDENTS,
     Recipe,
+    Student,
     Training,
     get,
     make_student,
@@ -16,8 +19,11 @@ from bifsmn_tf.recipes.recipe import (
 
 __all__ = [
     "DISTILLATIONS",
+    "LOGITS",
     "RECIPES",
+    "STUDENTS",
     "Recipe",
+    "Student",
     "Training",
     "TrainingDiverged",
     "get",

@@ -9,12 +9,12 @@ Example:
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from bifsmn_tf import distillation as distillations
-from bifsmn_tf.models import DFSMN, BiFSMN
+from bifsmn_tf.models import DFSMN, BiFSMN, BiFSMNv2
 from bifsmn_tf.optimizers import Adam, CosineSchedule, SGDWithCoupledDecay
 from bifsmn_tf.recipes.batches import training_batches, validation_batches
 from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
@@ -29,8 +29,34 @@ _CLOCK_VALIDATION = 512
 
 DISTILLATIONS = {
     "hed": distillations.HED,
+    "fid": distillations.FID,
     "attention": distillations.AttentionTransfer,
     "none": lambda: None,
+}
+LOGITS = {
+    "soft": distillations.SoftTargets,
+    "mse": distillations.LogitMSE,
+    "none": lambda: None,
+}
+
+
+class Student(NamedTuple):
+    """A kind of student and what it is trained with unless told otherwise.
+
+    Attributes:
+        network: Its class.
+        distillation: Name of the distillation of hidden states.
+        logits: Name of the distillation of logits.
+    """
+
+    network: type
+    distillation: str = "hed"
+    logits: str = "soft"
+
+
+STUDENTS = {
+    "bifsmn": Student(BiFSMN),
+    "bifsmnv2": Student(BiFSMNv2, "fid", "mse"),
 }
 
 
@@ -177,20 +203,35 @@ def make_teacher(data, variant="base", seed=0, **kwargs):
     return DFSMN(len(data.labels), labels=list(data.labels), variant=variant, **kwargs)
 
 
-def make_student(data, variant="base", seed=0, **kwargs):
-    """A BiFSMN for the classes of a data set, ready to train.
+def make_student(data, variant="base", seed=0, network="bifsmn", **kwargs):
+    """A binarized student for the classes of a data set, ready to train.
 
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
         variant: "base" or "S".
         seed: Of the initial weights (sets Keras' global seed).
-        **kwargs: Further arguments of `bifsmn_tf.models.BiFSMN`, e.g. `switches`.
+        network: Name of a kind of student, one of `STUDENTS`.
+        **kwargs: Further arguments of its class, e.g. `switches` or `binarizer`.
 
     Returns:
-        A `BiFSMN`.
+        A `BiFSMN` or `BiFSMNv2`.
+
+    Raises:
+        ValueError: If the name is not known.
     """
+    student = _named(network, STUDENTS, "network")
     keras.utils.set_random_seed(seed)
-    return BiFSMN(len(data.labels), labels=list(data.labels), variant=variant, **kwargs)
+    return student.network(
+        len(data.labels), labels=list(data.labels), variant=variant, **kwargs
+    )
+
+
+def _named(name, table, argument):
+    if name not in table:
+        raise ValueError(
+            f"`{argument}` should be one of {', '.join(table)}. Received: {argument}={name!r}"
+        )
+    return table[name]
 
 
 def train_teacher(
@@ -234,8 +275,8 @@ def train_student(
     recipe="default",
     epochs=None,
     seed=0,
-    distillation="hed",
-    soft_targets=True,
+    distillation=None,
+    logits=None,
     gamma=0.01,
     initialize=True,
     variant="base",
@@ -245,14 +286,15 @@ def train_student(
 
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
-        teacher: Trained float network; None is possible without distillation, soft targets and
-            initialization.
+        teacher: Trained float network; None is possible without distillation and initialization.
         model: Network to train; None makes one with `make_student`.
         recipe: "default", "paper" or a `Recipe`.
         epochs: Number of epochs; None takes the recipe's.
         seed: Of weights, order of clips and augmentation.
-        distillation: "hed", "attention", "none", or an object of `bifsmn_tf.distillation`.
-        soft_targets: Also distill logits; True, False, or a `SoftTargets`.
+        distillation: Of hidden states: "hed", "fid", "attention", "none", or an object of
+            `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network.
+        logits: Of logits: "soft" (softened probabilities), "mse", "none", or an object of
+            `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network.
         gamma: Weight of `distillation`.
         initialize: Whether the student starts from the teacher's weights.
         variant: Of the network that is made.
@@ -265,15 +307,15 @@ def train_student(
         ValueError: If a teacher is needed and missing, or does not fit.
     """
     recipe = get(recipe, "student")
+    kind = _kind(model)
+    if distillation is None:
+        distillation = kind.distillation
     if isinstance(distillation, str):
-        if distillation not in DISTILLATIONS:
-            raise ValueError(
-                f"`distillation` should be one of {', '.join(DISTILLATIONS)}. "
-                f"Received: distillation={distillation!r}"
-            )
-        distillation = DISTILLATIONS[distillation]()
-    if soft_targets is True:
-        soft_targets = distillations.SoftTargets()
+        distillation = _named(distillation, DISTILLATIONS, "distillation")()
+    if logits is None:
+        logits = kind.logits
+    if isinstance(logits, str):
+        logits = _named(logits, LOGITS, "logits")()
     if model is None:
         model = make_student(data, variant, seed)
     if teacher is not None:
@@ -285,10 +327,10 @@ def train_student(
     distiller = ThinnableDistiller(
         model,
         # Nothing is asked of a teacher that only served as the starting point.
-        teacher if distillation is not None or soft_targets else None,
+        teacher if distillation is not None or logits is not None else None,
         distillation=distillation,
         gamma=gamma,
-        logits=soft_targets or None,
+        logits=logits,
     )
 
     def compile_model(optimizer, jit_compile):
@@ -298,6 +340,15 @@ def train_student(
     return run(
         "student", distiller, model, compile_model, monitor, data, recipe, epochs, seed, **kwargs
     )
+
+
+def _kind(model):
+    """The entry of `STUDENTS` for a network, by its nearest class; the first for any other."""
+    for cls in type(model).__mro__:
+        for student in STUDENTS.values():
+            if student.network is cls:
+                return student
+    return next(iter(STUDENTS.values()))
 
 
 def _check_labels(teacher, student):

@@ -54,6 +54,26 @@ def test_train_again_is_a_quick_no_op(run_folder, tones, tool, capsys):
     assert "epochs: 1 then, 2 now" in capsys.readouterr().err
 
 
+def test_train_and_evaluate_the_second_version(run_folder, tones, tool, tmp_path, capsys):
+    teacher, _ = run_folder
+    arguments = (
+        "train", tones, tmp_path, "--task", "yes,no", "--variant", "S", "--thin", "1.0,0.25",
+        "--model", "bifsmnv2", "--teacher", teacher / "teacher.keras", "--epochs", "1",
+        "--batch-size", "32", "--no-jit",
+    )  # fmt: skip
+    assert tool(*arguments) == 0
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["arguments"]["distillation"] == "fid" and record["arguments"]["logits"] == "mse"
+    assert tool(*arguments, "--binarizer", "vanilla") == 1
+    assert "binarizer: lpb then, vanilla now" in capsys.readouterr().err
+    assert tool(*arguments, "--distillation", "hed") == 1
+    assert "distillation: fid then, hed now" in capsys.readouterr().err
+    assert tool(*arguments, "--binarizer", "hope") == 1
+    assert "`binarizer` should be one of" in capsys.readouterr().err
+    assert tool("evaluate", tmp_path / "student.keras", tones) == 0
+    assert "0.25" in capsys.readouterr().out
+
+
 def test_evaluate_keras(run_folder, tones, tool, tmp_path, capsys):
     out, _ = run_folder
     code = tool(
@@ -128,6 +148,8 @@ def test_evaluate_refuses_other_labels(run_folder, tones, tool, capsys):
         ("train", "data", "out", "--epochs", "-1"),
         ("train", "data", "out", "--thin", "1.0,two"),
         ("train", "data", "out", "--distillation", "hope"),
+        ("train", "data", "out", "--logits", "hope"),
+        ("train", "data", "out", "--model", "hope"),
         ("train", "data", "out", "--epochs", "0", "--teacher", "t.keras"),
         ("evaluate", "model.h5", "data"),
         ("convert", "a.keras", "b.txt"),

@@ -1,0 +1,43 @@
+"""Any binarizer with any distillation, thinnable or not, trains."""
+
+import functools
+
+import composition
+import keras
+import numpy as np
+import pytest
+
+from bifsmn_tf import ThinnableDistiller
+from bifsmn_tf.models.variables import variables_by_path
+
+# Making a network takes longer than a step.
+student = functools.cache(composition.student)
+teacher = functools.cache(composition.teacher)
+
+
+def test_the_lists_are_complete():
+    assert {"vanilla", "lpb"} <= set(composition.BINARIZERS)
+
+
+@pytest.mark.parametrize(
+    "binarizer, thinning, distillation",
+    composition.combinations(
+        composition.BINARIZERS, composition.THINNING, composition.DISTILLATIONS
+    ),
+)
+def test_one_step(binarizer, thinning, distillation):
+    model = student(binarizer, thinning)
+    loss = composition.DISTILLATIONS[distillation]()
+    distiller = ThinnableDistiller(
+        model, teacher() if loss else None, distillation=loss, gamma=1.0
+    )
+    distiller.compile(keras.optimizers.SGD(0.1), metrics=None, run_eagerly=True)
+    before = {path: np.array(v) for path, v in variables_by_path(model).items()}
+    result = distiller.train_on_batch(*composition.batch(), return_dict=True)
+    assert np.isfinite(list(result.values())).all()
+    for switch in model.switches:
+        assert (result[f"distillation_{switch}"] > 0) == (distillation != "none")
+    for path, variable in variables_by_path(model).items():
+        assert np.isfinite(variable).all(), path
+        if path.endswith("kernel"):
+            assert (np.array(variable) != before[path]).any(), path
