@@ -238,7 +238,7 @@ class Experiment:
             model,
             epochs=self.epochs,
             distillation=run.distillation,
-            soft_targets=run.logits == "soft",
+            logits=run.logits,
             **common,
         )
 

@@ -66,7 +66,7 @@ class Row:
         network: What is trained.
         classes: Number of classes of the paper's task.
         distillation: Of hidden states, see `bifsmn_tf.recipes.train_student`.
-        logits: Of logits: "none", "soft" (softened probabilities).
+        logits: Of logits, see `bifsmn_tf.recipes.train_student`.
         flops: The paper's millions of FLOPs, one per switch; empty where it has no such row.
         v1, v2: The paper's accuracies, one per switch.
         parameters: The paper's millions of parameters.
