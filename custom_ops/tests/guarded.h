@@ -12,54 +12,114 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Memory between canaries, at a chosen distance from a cache line.
+// Arrays between pages that must not be touched: an access beyond the end that lies at a page
+// faults, and a write beyond the other one leaves a trace.
 
 #ifndef BIFSMN_TESTS_GUARDED_H_
 #define BIFSMN_TESTS_GUARDED_H_
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <cstring>
+#include <map>
+#include <new>
+#include <utility>
 #include <vector>
 
-#include "custom_ops/kernels/aligned_buffer.h"
 #include "custom_ops/kernels/bits.h"
 
 namespace bifsmn {
 
+// Pages with an inaccessible one at either end.
+class GuardedPages {
+ public:
+  explicit GuardedPages(size_t bytes) : size_((bytes + Page() - 1) / Page() * Page()) {
+    if (size_ == 0) size_ = Page();
+    auto& unused = Unused()[size_];
+    if (!unused.empty()) {
+      data_ = unused.back();
+      unused.pop_back();
+      return;
+    }
+    void* memory = mmap(nullptr, size_ + 2 * Page(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    data_ = static_cast<uint8_t*>(memory) + Page();
+    if (mprotect(data_, size_, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+  }
+  ~GuardedPages() {
+    if (data_ != nullptr) Unused()[size_].push_back(data_);
+  }
+  GuardedPages(GuardedPages&& other) noexcept { *this = std::move(other); }
+  GuardedPages& operator=(GuardedPages&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  static size_t Page() {
+    static const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return page;
+  }
+  // Tests make very many; the system takes its time for each.
+  static std::map<size_t, std::vector<uint8_t*>>& Unused() {
+    static auto& unused = *new std::map<size_t, std::vector<uint8_t*>>;
+    return unused;
+  }
+
+  uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// Where an array lies. At the end of its pages it is aligned as its size is a multiple of, and
+// every access behind it faults; at their beginning, `skip` elements off, every access before
+// those.
+struct Place {
+  bool at_end = true;
+  int skip = 0;
+};
+
 template <typename T>
 class Guarded {
  public:
-  // `skip` elements off a 64-byte boundary.
-  explicit Guarded(int64_t size, int64_t skip = 0) : size_(size), skip_(kGuard + skip) {
-    memory_.Assign(size + 2 * kGuard + skip);
-    std::memset(memory_.data(), kByte, memory_.size() * sizeof(T));
+  explicit Guarded(int64_t size, Place place = {})
+      : size_(size), pages_((size + place.skip) * sizeof(T)) {
+    offset_ = place.at_end ? static_cast<int64_t>(pages_.size()) - bytes() : place.skip * sizeof(T);
+    std::memset(pages_.data(), kByte, pages_.size());
   }
-  Guarded(const std::vector<T>& values, int64_t skip = 0)
-      : Guarded(static_cast<int64_t>(values.size()), skip) {
-    if (!values.empty()) std::memcpy(data(), values.data(), values.size() * sizeof(T));
+  explicit Guarded(const std::vector<T>& values, Place place = {})
+      : Guarded(static_cast<int64_t>(values.size()), place) {
+    if (!values.empty()) std::memcpy(data(), values.data(), bytes());
   }
 
-  T* data() { return memory_.data() + skip_; }
+  T* data() { return reinterpret_cast<T*>(pages_.data() + offset_); }
   int64_t size() const { return size_; }
   T& operator[](int64_t i) { return data()[i]; }
   std::vector<T> values() { return std::vector<T>(data(), data() + size_); }
 
   // Whether nothing around the elements was written.
-  bool intact() {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(memory_.data());
-    const int64_t begin = skip_ * sizeof(T), end = (skip_ + size_) * sizeof(T);
-    for (int64_t i = 0; i < static_cast<int64_t>(memory_.size() * sizeof(T)); ++i) {
-      if ((i < begin || i >= end) && bytes[i] != kByte) return false;
-    }
-    return true;
+  bool intact() const {
+    const int64_t end = offset_ + bytes();
+    return Untouched(0, offset_) && Untouched(end, static_cast<int64_t>(pages_.size()) - end);
   }
 
  private:
-  static constexpr int64_t kGuard = 64;
   static constexpr uint8_t kByte = 0xA7;
+
+  int64_t bytes() const { return size_ * static_cast<int64_t>(sizeof(T)); }
+  bool Untouched(int64_t begin, int64_t count) const {
+    const uint8_t* at = pages_.data() + begin;
+    return count == 0 || (at[0] == kByte && std::memcmp(at, at + 1, count - 1) == 0);
+  }
+
   int64_t size_;
-  int64_t skip_;
-  AlignedBuffer<T> memory_;
+  GuardedPages pages_;
+  int64_t offset_ = 0;
 };
 
 // (rows, ceil(bits / 32)) words with `stride` words per row; the rest is zero.

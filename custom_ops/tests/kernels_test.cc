@@ -14,6 +14,7 @@
 
 // Every kernel of every path that this processor can run against the scalar reference.
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -50,8 +51,8 @@ std::vector<T> PaddedTo(const std::vector<T>& values, T fill) {
 // A float epilogue of random constants.
 struct End {
   End(TestData* data, int outputs, float slope, bool residual_first)
-      : multiplier(PaddedTo(data->Floats(outputs), 0.0f)),
-        bias(PaddedTo(data->Floats(outputs), 0.0f)),
+      : multiplier(PaddedTo(data->Floats(outputs), 0.0f), data->AlignedPlace()),
+        bias(PaddedTo(data->Floats(outputs), 0.0f), data->AlignedPlace()),
         end{multiplier.data(), bias.data(), slope, residual_first} {}
   Guarded<float> multiplier, bias;
   FloatEnd end;
@@ -67,11 +68,10 @@ void CheckFloatEnd(TestData* data, const std::vector<Dot>& dots, int outputs, co
   // A row of large biases crosses zero often otherwise; some outputs hit it exactly.
   for (int n = 0; n < outputs; n += 3) end.bias[n] = -static_cast<float>(dots[n]) * end.multiplier[n];
   const std::vector<float> add = data->Activations(rows * outputs);
-  const int skip = data->Int(0, 3);
-  Guarded<float> residual(add, skip), out(rows * outputs, skip);
-  if (kind == 3) out = Guarded<float>(add, skip);
+  Guarded<float> residual(add, data->AnyPlace()), out(rows * outputs, data->AnyPlace());
+  if (kind == 3) out = Guarded<float>(add, data->AnyPlace());
   const int64_t stride = WordsFor(outputs) + data->Int(0, 5);
-  Guarded<uint32_t> signs(rows * stride);
+  Guarded<uint32_t> signs(rows * stride, data->AnyPlace());
   const bool with_signs = data->Int(0, 3) != 0;
   run(end.end, kind == 0 ? nullptr : kind == 3 ? out.data() : residual.data(), out.data(),
       with_signs ? signs.data() : nullptr, stride);
@@ -102,17 +102,20 @@ void CheckFloatEnd(TestData* data, const std::vector<Dot>& dots, int outputs, co
 }
 
 TEST_P(KernelsTest, PackSetsOneBitPerChannel) {
-  for (const int channels : {1, 31, 32, 33, 64, 100, 129}) {
+  for (const int channels : {1, 31, 32, 33, 64, 100, 129, 256}) {
     for (int one = 0; one < channels; ++one) {
-      std::vector<float> x(channels, -1.0f);
-      x[one] = 1.0f;
       const int64_t stride = PaddedWords(channels);
-      Guarded<uint32_t> words(stride);
-      path().pack(x.data(), 1, channels, words.data(), stride);
-      for (int bit = 0; bit < stride * kWordBits; ++bit) {
-        ASSERT_EQ(BitAt(words.data(), bit), bit == one) << channels << " " << bit;
+      for (const float sign : {1.0f, -1.0f}) {  // one set bit, one clear bit
+        Guarded<float> x(std::vector<float>(channels, -sign));
+        x[one] = sign;
+        Guarded<uint32_t> words(stride);
+        path().pack(x.data(), 1, channels, words.data(), stride);
+        for (int bit = 0; bit < stride * kWordBits; ++bit) {
+          ASSERT_EQ(BitAt(words.data(), bit), bit < channels && (bit == one) == (sign > 0))
+              << channels << " " << bit;
+        }
+        ASSERT_TRUE(words.intact());
       }
-      ASSERT_TRUE(words.intact());
     }
   }
 }
@@ -120,10 +123,10 @@ TEST_P(KernelsTest, PackSetsOneBitPerChannel) {
 TEST_P(KernelsTest, PackTakesZeroOfEitherSignAsPlusAndNanAsMinus) {
   const float x[] = {0.0f, -0.0f, std::nanf(""), -std::nanf(""), INFINITY, -INFINITY, 1e-45f,
                      -1e-45f};
-  std::vector<float> many;
-  for (int i = 0; i < 9; ++i) many.insert(many.end(), x, x + 8);
-  uint32_t words[3];
-  path().pack(many.data(), 1, 72, words, 3);
+  Guarded<float> many(72);
+  for (int i = 0; i < 72; ++i) many[i] = x[i % 8];
+  Guarded<uint32_t> words(3);
+  path().pack(many.data(), 1, 72, words.data(), 3);
   EXPECT_EQ(words[0], 0x53535353u);
   EXPECT_EQ(words[1], 0x53535353u);
   EXPECT_EQ(words[2], 0x53u);
@@ -132,12 +135,12 @@ TEST_P(KernelsTest, PackTakesZeroOfEitherSignAsPlusAndNanAsMinus) {
 TEST_P(KernelsTest, PackAgreesWithReference) {
   TestData data(1);
   for (const int channels : InterestingSizes()) {
-    for (const int skip : {0, 1, 3}) {
-      Guarded<float> x(data.Activations(3 * channels), skip);
+    for (const Place place : {Place{true, 0}, Place{false, 0}, Place{false, 1}, Place{false, 3}}) {
+      Guarded<float> x(data.Activations(3 * channels), place);
       std::vector<uint32_t> expected(3 * WordsFor(channels));
       reference::Pack(x.data(), 3, channels, expected.data());
-      const int64_t stride = WordsFor(channels) + skip;
-      Guarded<uint32_t> actual(3 * stride);
+      const int64_t stride = WordsFor(channels) + place.skip;
+      Guarded<uint32_t> actual(3 * stride, place);
       path().pack(x.data(), 3, channels, actual.data(), stride);
       ASSERT_EQ(actual.values(), WithStride(expected, channels, stride)) << channels;
       ASSERT_TRUE(actual.intact());
@@ -148,7 +151,7 @@ TEST_P(KernelsTest, PackAgreesWithReference) {
 void CheckDense(const KernelPath& path, TestData* data, int rows, int reduction, int outputs) {
   SCOPED_TRACE(testing::Message() << rows << " x " << reduction << " x " << outputs);
   const auto x = data->Bits(rows, reduction);
-  Guarded<uint32_t> w(data->Bits(outputs, reduction), data->Int(0, 3));
+  Guarded<uint32_t> w(data->Bits(outputs, reduction), data->AnyPlace());
   std::vector<int32_t> expected(int64_t{rows} * outputs);
   reference::Dense(x.data(), rows, reduction, w.data(), outputs, expected.data());
   DenseWeights weights;
@@ -156,9 +159,10 @@ void CheckDense(const KernelPath& path, TestData* data, int rows, int reduction,
   ASSERT_EQ(weights.outputs, outputs);
   ASSERT_EQ(weights.reduction, reduction);
   ASSERT_EQ(weights.a_stride, PaddedWords(reduction));
-  Guarded<uint32_t> a(WithStride(x, reduction, weights.a_stride));
+  // Kernels load the 16-byte words of a row, and nothing else.
+  Guarded<uint32_t> a(WithStride(x, reduction, weights.a_stride), data->AlignedPlace());
 
-  Guarded<int32_t> dots(int64_t{rows} * outputs, data->Int(0, 3));
+  Guarded<int32_t> dots(int64_t{rows} * outputs, data->AnyPlace());
   path.dense_dots(a.data(), rows, weights, dots.data());
   ASSERT_EQ(dots.values(), expected);
   ASSERT_TRUE(dots.intact());
@@ -174,9 +178,9 @@ void CheckDense(const KernelPath& path, TestData* data, int rows, int reduction,
     const int differing = (reduction - expected[n]) / 2;
     if (choice > 6) limit[n] = static_cast<int16_t>(differing - data->Int(0, 1));
   }
-  Guarded<int16_t> limits(PaddedTo<int16_t>(limit, -1));
+  Guarded<int16_t> limits(PaddedTo<int16_t>(limit, -1), data->AlignedPlace());
   const int64_t stride = WordsFor(outputs) + data->Int(0, 5);
-  Guarded<uint32_t> bits(rows * stride);
+  Guarded<uint32_t> bits(rows * stride, data->AnyPlace());
   path.dense_to_bits(a.data(), rows, weights, {limits.data()}, bits.data(), stride);
   ASSERT_TRUE(bits.intact());
   for (int r = 0; r < rows; ++r) {
@@ -199,7 +203,7 @@ void CheckDense(const KernelPath& path, TestData* data, int rows, int reduction,
                   path.dots_to_float(dots.data(), rows, outputs, end, residual, out, signs,
                                      signs_stride);
                 });
-  ASSERT_TRUE(a.intact());
+  ASSERT_TRUE(a.intact() && w.intact() && dots.intact() && limits.intact());
 }
 
 TEST_P(KernelsTest, DenseOfEveryReduction) {
@@ -238,21 +242,27 @@ TEST_P(KernelsTest, DenseReachesBothEndsOfTheRange) {
       const int64_t stride = PaddedWords(reduction);
       std::vector<uint32_t> ones(WordsFor(reduction), ~0u);
       ones.back() = LastWordMask(reduction);
-      std::vector<uint32_t> w;
-      for (int n = 0; n < outputs; ++n) w.insert(w.end(), ones.begin(), ones.end());
+      Guarded<uint32_t> w(outputs * WordsFor(reduction));
+      for (int64_t i = 0; i < w.size(); ++i) w[i] = ones[i % WordsFor(reduction)];
       DenseWeights weights;
       path().dense_prepare(w.data(), outputs, reduction, &weights);
       Guarded<uint32_t> same(WithStride(ones, reduction, stride));
       Guarded<uint32_t> other(std::vector<uint32_t>(stride, 0));
-      std::vector<int32_t> dots(outputs);
+      Guarded<int32_t> dots(outputs);
       path().dense_dots(same.data(), 1, weights, dots.data());
-      EXPECT_EQ(dots, std::vector<int32_t>(outputs, reduction));
+      EXPECT_EQ(dots.values(), std::vector<int32_t>(outputs, reduction));
       path().dense_dots(other.data(), 1, weights, dots.data());
-      EXPECT_EQ(dots, std::vector<int32_t>(outputs, -reduction)) << "all bits differ";
+      EXPECT_EQ(dots.values(), std::vector<int32_t>(outputs, -reduction)) << "all bits differ";
+      Guarded<float> one(PaddedTo(std::vector<float>(outputs, 1.0f), 0.0f)), zero(one.size());
+      std::memset(zero.data(), 0, zero.size() * sizeof(float));
+      Guarded<float> values(outputs);
+      path().dense_to_float(other.data(), 1, weights, {one.data(), zero.data(), 1.0f, false},
+                            nullptr, values.data(), nullptr, 0);
+      EXPECT_EQ(values.values(), std::vector<float>(outputs, static_cast<float>(-reduction)));
       for (const int less : {0, 1}) {
         Guarded<int16_t> limits(PaddedTo(
             std::vector<int16_t>(outputs, static_cast<int16_t>(reduction - less)), int16_t{-1}));
-        std::vector<uint32_t> bits(WordsFor(outputs));
+        Guarded<uint32_t> bits(WordsFor(outputs));
         path().dense_to_bits(other.data(), 1, weights, {limits.data()}, bits.data(),
                              WordsFor(outputs));
         EXPECT_EQ(bits[0], less ? 0u : LastWordMask(outputs > 32 ? 32 : outputs)) << reduction;
@@ -266,29 +276,31 @@ TEST_P(KernelsTest, FloatEpilogueRoundsTheProductBeforeTheSum) {
   const float product = 3.0f * 0.1f;
   Guarded<float> multiplier(std::vector<float>(64, 0.1f)), bias(std::vector<float>(64, -product));
   const FloatEnd end = {multiplier.data(), bias.data(), 1.0f, false};
-  const std::vector<int32_t> dots(41, 3);
-  std::vector<float> out(41, 1.0f);
+  Guarded<int32_t> dots(std::vector<int32_t>(41, 3));
+  Guarded<float> out(41);
   path().dots_to_float(dots.data(), 1, 41, end, nullptr, out.data(), nullptr, 0);
-  for (const float value : out) EXPECT_EQ(value, 0.0f);
+  EXPECT_EQ(out.values(), std::vector<float>(41, 0.0f));
 
-  const std::vector<uint32_t> w(41, 7u);
+  Guarded<uint32_t> w(std::vector<uint32_t>(41, 7u));
   DenseWeights weights;
   path().dense_prepare(w.data(), 41, 3, &weights);
   Guarded<uint32_t> a(std::vector<uint32_t>{7u, 0, 0, 0});
-  out.assign(41, 1.0f);
+  out = Guarded<float>(41);
   path().dense_to_float(a.data(), 1, weights, end, nullptr, out.data(), nullptr, 0);
-  for (const float value : out) EXPECT_EQ(value, 0.0f);
+  EXPECT_EQ(out.values(), std::vector<float>(41, 0.0f));
 }
 
 TEST_P(KernelsTest, MemoryFilterAgreesWithReference) {
   TestData data(7);
-  for (int round = 0; round < 160; ++round) {
+  const std::vector<int> sizes = InterestingSizes();
+  const int sized = static_cast<int>(sizes.size()), random = sized + 80;
+  for (int round = 0; round < random + 20; ++round) {
     reference::MemoryShape s;
     s.batch = 1;
     s.frames = data.Int(1, 12);
-    s.channels = round < 60 ? InterestingSizes()[round] : data.Int(1, 70);
-    if (round >= 140) s.channels = 128, s.frames = 8;
-    const int multiple = round >= 140 ? 1 : data.Int(1, 3);
+    s.channels = round < sized ? sizes[round] : data.Int(1, 70);
+    if (round >= random) s.channels = 128, s.frames = 8;
+    const int multiple = round >= random ? 1 : data.Int(1, 3);
     s.outputs = s.channels * multiple;
     s.taps = round % 10 == 0 ? data.Int(30, 70) : data.Int(1, 9);
     s.look_back = data.Int(0, s.taps - 1);
@@ -301,8 +313,9 @@ TEST_P(KernelsTest, MemoryFilterAgreesWithReference) {
     reference::Memory(x.data(), s, w.data(), expected.data());
 
     const int64_t stride = PaddedWords(s.outputs);
-    Guarded<uint32_t> repeated(s.frames * stride);
-    RepeatChannels(x.data(), WordsFor(s.channels), s.frames, s.channels, multiple,
+    Guarded<uint32_t> packed(x, data.AnyPlace());
+    Guarded<uint32_t> repeated(s.frames * stride, data.AlignedPlace());
+    RepeatChannels(packed.data(), WordsFor(s.channels), s.frames, s.channels, multiple,
                    repeated.data(), stride);
     MemoryWeights weights;
     weights.Assign(w.data(), s.taps, s.outputs, s.look_back, s.stride_back, s.stride_ahead);
@@ -312,9 +325,10 @@ TEST_P(KernelsTest, MemoryFilterAgreesWithReference) {
                     path().memory_to_float(repeated.data(), stride, s.frames, weights, end,
                                            residual, out, signs, signs_stride);
                   });
-    Guarded<int16_t> thresholds(PaddedTo<int16_t>(data.Thresholds(s.outputs, s.taps), 32767));
+    Guarded<int16_t> thresholds(PaddedTo<int16_t>(data.Thresholds(s.outputs, s.taps), 32767),
+                                data.AlignedPlace());
     const int64_t out_stride = WordsFor(s.outputs) + data.Int(0, 5);
-    Guarded<uint32_t> bits(s.frames * out_stride);
+    Guarded<uint32_t> bits(s.frames * out_stride, data.AnyPlace());
     path().memory_to_bits(repeated.data(), stride, s.frames, weights, thresholds.data(),
                           bits.data(), out_stride);
     ASSERT_TRUE(bits.intact() && repeated.intact());
@@ -322,6 +336,33 @@ TEST_P(KernelsTest, MemoryFilterAgreesWithReference) {
       for (int n = 0; n < out_stride * kWordBits; ++n) {
         ASSERT_EQ(BitAt(bits.data() + t * out_stride, n),
                   n < s.outputs && expected[int64_t{t} * s.outputs + n] >= thresholds[n]);
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, MemoryFilterReachesBothEndsOfTheRange) {
+  constexpr int kChannels = 40;
+  for (const int taps : {1, 3, 4, 5, 7, 8, 9, 15, 16, 63, 64, 1000}) {
+    const int64_t frames = 2 * taps, stride = PaddedWords(kChannels);
+    Guarded<uint32_t> ones(WithStride(
+        std::vector<uint32_t>(frames * 2, 0xffu), kChannels, stride));
+    for (int64_t f = 0; f < frames; ++f) ones[f * stride] = ~0u;
+    Guarded<float> one(std::vector<float>(64, 1.0f)), zero(std::vector<float>(64, 0.0f));
+    for (const bool differ : {false, true}) {
+      const std::vector<uint32_t> row = differ ? std::vector<uint32_t>{0, 0}
+                                               : std::vector<uint32_t>{~0u, 0xffu};
+      std::vector<uint32_t> signs;
+      for (int i = 0; i < taps; ++i) signs.insert(signs.end(), row.begin(), row.end());
+      MemoryWeights weights;
+      weights.Assign(signs.data(), taps, kChannels, taps - 1, 1, 1);
+      Guarded<float> out(frames * kChannels);
+      path().memory_to_float(ones.data(), stride, frames, weights,
+                             {one.data(), zero.data(), 1.0f, false}, nullptr, out.data(), nullptr,
+                             0);
+      for (int64_t i = 0; i < out.size(); ++i) {
+        const int64_t inside = std::min<int64_t>(taps, i / kChannels + 1);
+        ASSERT_EQ(out[i], static_cast<float>(differ ? -inside : inside)) << taps << " taps " << i;
       }
     }
   }
@@ -348,15 +389,15 @@ void CheckConv2D(const KernelPath& path, TestData* data, reference::ConvShape s)
   PatchGatherer gatherer;
   gatherer.Assign(g, weights.a_stride);
   const int64_t pixel_stride = WordsFor(s.channels) + data->Int(0, 2);
-  Guarded<uint32_t> picture(WithStride(x, s.channels, pixel_stride));
+  Guarded<uint32_t> picture(WithStride(x, s.channels, pixel_stride), data->AnyPlace());
   gatherer.SetPicture(picture.data(), pixel_stride);
   for (const auto& kind : plan.classes()) {
     const int64_t count = kind.end - kind.begin;
-    Guarded<uint32_t> patches(gatherer.PatchWords(count));
+    Guarded<uint32_t> patches(gatherer.PatchWords(count), data->AlignedPlace());
     gatherer.Gather(plan.order().data() + kind.begin, count, patches.data());
-    std::vector<int32_t> dots(count * outputs);
+    Guarded<int32_t> dots(count * outputs, data->AnyPlace());
     path.dense_dots(patches.data(), count, weights, dots.data());
-    ASSERT_TRUE(patches.intact());
+    ASSERT_TRUE(patches.intact() && picture.intact() && dots.intact());
     for (int64_t p = 0; p < count; ++p) {
       for (int n = 0; n < outputs; ++n) {
         const int differing = (g.reduction() - dots[p * outputs + n]) / 2 - kind.outside[n];
@@ -531,15 +572,16 @@ TEST_P(KernelsTest, FloatConvolutionOfEveryShape) {
     const int64_t width = (s.out_w - 1) * s.stride_w + s.kernel_w;
     const bool transpose = data.Int(0, 1) == 1;
     s.down = transpose ? 1 : width, s.right = transpose ? height : 1;
-    Guarded<float> x(data.Floats(height * width), data.Int(0, 3));
+    Guarded<float> x(data.Floats(height * width), data.AnyPlace());
     const int64_t taps = int64_t{s.kernel_h} * s.kernel_w;
     const int64_t padded = (s.outputs + 15) / 16 * 16;
-    Guarded<float> w(data.Floats(taps * padded)), bias(data.Floats(padded));
+    Guarded<float> w(data.Floats(taps * padded), data.AlignedPlace());
+    Guarded<float> bias(data.Floats(padded), data.AlignedPlace());
     const float slope = round % 2 == 0 ? 0.25f : 1.0f;
     const int64_t positions = int64_t{s.out_h} * s.out_w;
     const int64_t stride = WordsFor(s.outputs) + data.Int(0, 3);
-    Guarded<float> out(positions * s.outputs, data.Int(0, 3));
-    Guarded<uint32_t> signs(positions * stride), alone(positions * stride);
+    Guarded<float> out(positions * s.outputs, data.AnyPlace());
+    Guarded<uint32_t> signs(positions * stride, data.AnyPlace()), alone(positions * stride);
     path().float_conv(x.data(), s, w.data(), bias.data(), slope, out.data(), signs.data(), stride);
     path().float_conv(x.data(), s, w.data(), bias.data(), slope, nullptr, alone.data(), stride);
     ASSERT_TRUE(out.intact() && signs.intact() && alone.intact());
@@ -571,8 +613,9 @@ TEST_P(KernelsTest, FloatMatrixTimesVector) {
   TestData data(12);
   for (const int inputs : {1, 3, 15, 16, 17, 100, 1024}) {
     for (const int outputs : {1, 2, 4, 5, 12, 35}) {
-      Guarded<float> x(data.Floats(inputs), 1), w(data.Floats(int64_t{inputs} * outputs), 3);
-      Guarded<float> bias(data.Floats(outputs)), y(outputs, 1);
+      Guarded<float> x(data.Floats(inputs), data.AnyPlace());
+      Guarded<float> w(data.Floats(int64_t{inputs} * outputs), data.AnyPlace());
+      Guarded<float> bias(data.Floats(outputs), data.AnyPlace()), y(outputs, data.AnyPlace());
       path().float_matvec(x.data(), w.data(), bias.data(), outputs, inputs, y.data());
       ASSERT_TRUE(y.intact());
       for (int n = 0; n < outputs; ++n) {
@@ -600,11 +643,11 @@ TEST(PathTest, NamesDifferAndPortableComesFirst) {
 
 TEST(BitsTest, AppendBitsAtEveryAlignment) {
   TestData data(10);
-  const auto source = data.Bits(1, 320);
+  Guarded<uint32_t> source(data.Bits(1, 320));
   for (int from = 0; from < 66; from += 3) {
     for (int to = 0; to < 66; to += 5) {
       for (const int count : {0, 1, 7, 31, 32, 33, 64, 96, 100}) {
-        std::vector<uint32_t> target(8, 0);
+        Guarded<uint32_t> target(std::vector<uint32_t>(8, 0));
         AppendBits(source.data(), from, count, target.data(), to);
         for (int bit = 0; bit < 256; ++bit) {
           const bool inside = bit >= to && bit < to + count;

@@ -49,33 +49,28 @@ class NeonPathTest : public testing::TestWithParam<const KernelPath*> {
     std::vector<int32_t> expected(int64_t{rows} * outputs);
     reference::Dense(x.data(), rows, reduction, weights.data(), outputs, expected.data());
     DenseWeights w;
-    path().dense_prepare(weights.data(), outputs, reduction, &w);
+    Guarded<uint32_t> stored(weights, data_.AnyPlace());
+    path().dense_prepare(stored.data(), outputs, reduction, &w);
     ASSERT_EQ(w.a_stride, PaddedWords(reduction));
-    AlignedBuffer<uint32_t> a;
-    a.Assign(rows * w.a_stride);
-    const int64_t words = WordsFor(reduction);
-    for (int r = 0; r < rows; ++r) {
-      std::memcpy(a.data() + r * w.a_stride, x.data() + r * words, words * sizeof(uint32_t));
-    }
+    Guarded<uint32_t> a(WithStride(x, reduction, w.a_stride), data_.AlignedPlace());
 
-    Guarded<int32_t> dots(int64_t{rows} * outputs);
+    Guarded<int32_t> dots(int64_t{rows} * outputs, data_.AnyPlace());
     path().dense_dots(a.data(), rows, w, dots.data());
     ASSERT_TRUE(dots.intact());
     for (size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(dots[i], expected[i]) << i;
 
     // Limits around the counts, and the ends of their range.
     const int padded = (outputs + kEndBlock - 1) / kEndBlock * kEndBlock;
-    AlignedBuffer<int16_t> limits;
-    limits.Assign(padded);
+    Guarded<int16_t> limits(padded, data_.AlignedPlace());
     for (int n = 0; n < padded; ++n) {
       const int limit[] = {(reduction - expected[n % expected.size()]) / 2, -1, reduction, 0,
                            (reduction - expected[n % expected.size()]) / 2 - 1};
       limits[n] = static_cast<int16_t>(n < outputs ? limit[n % 5] : -1);
     }
     const int64_t stride = WordsFor(outputs) + rows % 3;
-    Guarded<uint32_t> bits(rows * stride);
+    Guarded<uint32_t> bits(rows * stride, data_.AnyPlace());
     path().dense_to_bits(a.data(), rows, w, BitsEnd{limits.data()}, bits.data(), stride);
-    ASSERT_TRUE(bits.intact());
+    ASSERT_TRUE(bits.intact() && a.intact() && limits.intact());
     for (int r = 0; r < rows; ++r) {
       for (int64_t n = 0; n < stride * kWordBits; ++n) {
         const bool bit =
@@ -126,9 +121,10 @@ TEST_P(NeonPathTest, PackAtEveryAlignmentOfAFloat) {
   for (const int channels : InterestingSizes()) {
     for (int skip = 0; skip < 4; ++skip) {
       const std::vector<float> x = data_.Activations(2 * channels);
-      Guarded<float> from(x, skip);
+      const Place place = {skip == 0, skip};
+      Guarded<float> from(x, place);
       const int64_t words = WordsFor(channels), stride = words + skip;
-      Guarded<uint32_t> packed(2 * stride);
+      Guarded<uint32_t> packed(2 * stride, place);
       path().pack(from.data(), 2, channels, packed.data(), stride);
       ASSERT_TRUE(packed.intact());
       std::vector<uint32_t> expected(2 * words);
@@ -162,11 +158,13 @@ void CheckTiles(const NeonTiles& tiles, decltype(KernelPath::dense_prepare) prep
       const auto x = data.Bits(kNeonFrames, reduction), rows = data.Bits(outputs, reduction);
       DenseWeights w;
       prepare(rows.data(), outputs, reduction, &w);
+      Guarded<uint32_t> rows_of_x(x, data.AlignedPlace());
       NeonFrames frames;
       for (int f = 0; f < kNeonFrames; ++f) {
-        frames.row[f] = reinterpret_cast<const uint8_t*>(x.data() + f * words);
+        frames.row[f] = reinterpret_cast<const uint8_t*>(rows_of_x.data() + f * words);
       }
-      Guarded<uint16_t> counts((outputs + 2) * kNeonFrames);
+      // Two more in front, which the loops write before there is a count.
+      Guarded<uint16_t> counts((outputs + 2) * kNeonFrames, data.AlignedPlace());
       const uint8_t* pass = w.data.data();
       for (int first = 0; first < words; first += 8) {
         const bool two = words - first >= 8;
@@ -183,9 +181,9 @@ void CheckTiles(const NeonTiles& tiles, decltype(KernelPath::dense_prepare) prep
         ASSERT_TRUE(counts.intact());
       }
       if (words > 8) continue;
-      std::vector<int16_t> limits(outputs);
-      for (int16_t& limit : limits) {
-        limit = static_cast<int16_t>(reduction / 2 + data.Int(-8, 8));
+      Guarded<int16_t> limits(outputs, data.AlignedPlace());
+      for (int n = 0; n < outputs; ++n) {
+        limits[n] = static_cast<int16_t>(reduction / 2 + data.Int(-8, 8));
       }
       Guarded<uint16_t> bits(outputs / 16 * kNeonFrames);
       (words == 4 ? tiles.k128_bits : tiles.k256_bits)(frames, w.data.data(), outputs,

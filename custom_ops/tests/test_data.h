@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "custom_ops/kernels/bits.h"
+#include "custom_ops/tests/guarded.h"
 
 namespace bifsmn {
 
@@ -32,6 +33,15 @@ class TestData {
   explicit TestData(uint32_t seed) : random_(seed) {}
 
   int Int(int low, int high) { return std::uniform_int_distribution<int>(low, high)(random_); }
+
+  // Either end of an array at a page; off the alignment of a vector, too.
+  Place AnyPlace() {
+    const int kind = Int(0, 5);
+    return kind < 3 ? Place{true, 0} : Place{false, kind == 3 ? 0 : Int(1, 3)};
+  }
+
+  // For arrays that begin at a multiple of 64 bytes, and end at one.
+  Place AlignedPlace() { return {Int(0, 1) == 0, 0}; }
 
   float Float() { return std::normal_distribution<float>(0.0f, 2.0f)(random_); }
 
