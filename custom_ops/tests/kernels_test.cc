@@ -457,10 +457,10 @@ TEST_P(KernelsTest, PackShiftedComparesWithTheShiftOfEveryChannel) {
   TestData data(21);
   for (const int channels : InterestingSizes()) {
     const auto shift = Shifts(&data, channels);
-    Guarded<float> shifts(PaddedTo(shift, 0.0f));
-    Guarded<float> x(Splittable(&data, 3, shift, shift, true), data.Int(0, 3));
+    Guarded<float> shifts(PaddedTo(shift, 0.0f), data.AlignedPlace());
+    Guarded<float> x(Splittable(&data, 3, shift, shift, true), data.AnyPlace());
     const int64_t stride = WordsFor(channels) + data.Int(0, 3);
-    Guarded<uint32_t> out(3 * stride);
+    Guarded<uint32_t> out(3 * stride, data.AnyPlace());
     path().dual.pack_shifted(x.data(), 3, channels, shifts.data(), out.data(), stride);
     ASSERT_TRUE(out.intact());
     for (int r = 0; r < 3; ++r) {
@@ -477,9 +477,11 @@ TEST_P(KernelsTest, SplitAgreesWithReference) {
   for (const int count : InterestingSizes()) {
     for (const bool special : {false, true}) {
       const auto shift0 = Shifts(&data, count), shift1 = Shifts(&data, count);
-      Guarded<float> s0(PaddedTo(shift0, 0.0f)), s1(PaddedTo(shift1, 0.0f));
-      Guarded<float> x(Splittable(&data, 1, shift0, shift1, special), data.Int(0, 3));
-      Guarded<uint32_t> first(WordsFor(count)), second(WordsFor(count));
+      Guarded<float> s0(PaddedTo(shift0, 0.0f), data.AlignedPlace());
+      Guarded<float> s1(PaddedTo(shift1, 0.0f), data.AlignedPlace());
+      Guarded<float> x(Splittable(&data, 1, shift0, shift1, special), data.AnyPlace());
+      Guarded<uint32_t> first(WordsFor(count), data.AnyPlace());
+      Guarded<uint32_t> second(WordsFor(count), data.AnyPlace());
       Guarded<float> sums(std::vector<float>(32, 0.0f));
       path().dual.split(x.data(), count, s0.data(), s1.data(), first.data(), second.data(),
                         sums.data());
@@ -505,11 +507,13 @@ TEST_P(KernelsTest, SplitOverTimeAgreesWithReference) {
   for (const int channels : InterestingSizes()) {
     const int frames = data.Int(1, 9);
     const auto shift0 = Shifts(&data, channels), shift1 = Shifts(&data, channels);
-    Guarded<float> s0(PaddedTo(shift0, 0.0f)), s1(PaddedTo(shift1, 0.0f));
+    Guarded<float> s0(PaddedTo(shift0, 0.0f), data.AlignedPlace());
+    Guarded<float> s1(PaddedTo(shift1, 0.0f), data.AlignedPlace());
     Guarded<float> x(Splittable(&data, frames, shift0, shift1, channels % 2 == 0),
-                     data.Int(0, 3));
+                     data.AnyPlace());
     const int64_t stride = WordsFor(channels) + data.Int(0, 3);
-    Guarded<uint32_t> first(frames * stride), second(frames * stride);
+    Guarded<uint32_t> first(frames * stride, data.AnyPlace());
+    Guarded<uint32_t> second(frames * stride, data.AnyPlace());
     Guarded<float> sums(PaddedTo(std::vector<float>(channels, 0.0f), 0.0f));
     path().dual.split_over_time(x.data(), frames, channels, s0.data(), s1.data(), first.data(),
                                 second.data(), stride, sums.data());
@@ -542,14 +546,14 @@ TEST_P(KernelsTest, DualScaleEndsAgreeWithReference) {
     for (int i = 0; i < rows * outputs; ++i) {
       sums.push_back(reference::Combine(first[i], second[i], scales[i / outputs]));
     }
-    Guarded<int32_t> a(first, data.Int(0, 3)), b(second, data.Int(0, 3));
+    Guarded<int32_t> a(first, data.AnyPlace()), b(second, data.AnyPlace());
     CheckFloatEnd(&data, sums, outputs,
                   [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
                       int64_t stride) {
                     path().dual.dots_to_float(a.data(), b.data(), scales.data(), rows, outputs,
                                               end, residual, out, signs, stride);
                   });
-    Guarded<float> values(sums, data.Int(0, 3));
+    Guarded<float> values(sums, data.AnyPlace());
     CheckFloatEnd(&data, sums, outputs,
                   [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
                       int64_t stride) {
