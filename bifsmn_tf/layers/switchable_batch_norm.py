@@ -4,9 +4,9 @@ import keras
 from keras import layers
 
 
-def batch_norm(name):
+def batch_norm(name, **kwargs):
     """Batch normalization with the constants of the official networks (not Keras' defaults)."""
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name, **kwargs)
 
 
 def check_switch(switch, num_switches):
