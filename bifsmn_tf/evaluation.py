@@ -301,11 +301,11 @@ def predict(model, samples, thin=1.0, batch_size=256):
             scores.extend(model.scores(x, thin=thin) for x in inputs)
         return np.stack(scores)
 
-    from bifsmn_tf.data.features import log_mel_features
+    from bifsmn_tf.data.features import apply_front_end, front_end_of
 
-    return np.concatenate(
-        [np.asarray(model(log_mel_features(b), thin=thin, training=False)) for b in batches]
-    )
+    front_end = front_end_of(model)
+    inputs = (apply_front_end(front_end, batch) for batch in batches)
+    return np.concatenate([np.asarray(model(x, thin=thin, training=False)) for x in inputs])
 
 
 def evaluate(model, data, subset="testing", thin=None):

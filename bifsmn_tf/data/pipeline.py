@@ -19,7 +19,7 @@ def batches(
     augment=None,
     shuffle: bool = False,
     seed: int = 0,
-    features: bool = True,
+    features=True,
     drop_remainder: bool = False,
     spectrogram_augment=None,
 ) -> tf.data.Dataset:
@@ -36,7 +36,8 @@ def batches(
         augment: None, or a callable `(waveforms, seed) -> waveforms` on batches.
         shuffle: Whether to shuffle, differently every epoch.
         seed: Of order and augmentation.
-        features: True for log-mel features, False for waveforms.
+        features: True for log-mel features, False for waveforms, or another front end, see
+            `bifsmn_tf.data.features.front_end_of`.
         drop_remainder: Whether to leave a smaller last batch out.
         spectrogram_augment: None, or a callable `(features, seed) -> features` on batches.
 
@@ -67,7 +68,7 @@ def batches(
         )
     labels = np.asarray(labels, np.int32)
     epochs = itertools.count()
-    layer = front_end() if features else None
+    layer = front_end() if features is True else features or None
 
     def epoch_of_batches():
         epoch = next(epochs)

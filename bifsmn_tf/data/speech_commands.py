@@ -357,7 +357,7 @@ class SpeechCommands:
         augment=None,
         shuffle: bool | None = None,
         seed: int | None = None,
-        features: bool = True,
+        features=True,
         drop_remainder: bool = False,
         spectrogram_augment=None,
     ):
@@ -374,7 +374,8 @@ class SpeechCommands:
                 training subset only.
             shuffle: Whether to shuffle anew every epoch. None shuffles the training subset only.
             seed: Of order and augmentation; None takes the data set's.
-            features: True for log-mel features, False for waveforms.
+            features: True for log-mel features, False for waveforms, or another front end, see
+                `bifsmn_tf.data.features.front_end_of`.
             drop_remainder: Whether to leave a smaller last batch out.
             spectrogram_augment: A `SpectrogramAugmentation` to apply to the features.
 

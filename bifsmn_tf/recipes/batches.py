@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from bifsmn_tf.data.features import log_mel_features
+from bifsmn_tf.data.features import apply_front_end, front_end_of
 
 
-def training_batches(data, batch_size, seed, first_epoch=0):
+def training_batches(data, batch_size, seed, first_epoch=0, network=None):
     """Shuffled and augmented batches of equal size.
 
     A smaller last batch would cost a second XLA compilation; the clips left out differ from
@@ -17,6 +17,7 @@ def training_batches(data, batch_size, seed, first_epoch=0):
         batch_size: Clips per batch, fewer if there are fewer clips.
         seed: Of order and augmentation.
         first_epoch: The dataset's first iteration is this epoch.
+        network: Network whose inputs are wanted; None for the papers' features.
 
     Returns:
         `(dataset, steps)`: a `tf.data.Dataset`, one epoch per iteration, and its length.
@@ -24,21 +25,23 @@ def training_batches(data, batch_size, seed, first_epoch=0):
     count = len(data.waveforms("training", dtype="int16")[1])
     batch_size = min(batch_size, count)
     dataset = data.dataset(
-        "training", batch_size=batch_size, seed=seed, drop_remainder=True
-    )
+        "training", batch_size=batch_size, seed=seed, drop_remainder=True,
+        features=front_end_of(network),
+    )  # fmt: skip
     # A dataset's epochs are numbered by its iterations: starting one is enough to skip it.
     for _ in range(first_epoch):
         next(iter(dataset))
     return dataset, count // batch_size
 
 
-def validation_batches(data, subset="validation", most=None):
+def validation_batches(data, subset="validation", most=None, network=None):
     """Features of an evaluation subset, computed once, in batches of equal size if possible.
 
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
         subset: Name of the subset.
         most: Use this many clips at most, evenly spread over the classes.
+        network: Network whose inputs are wanted; None for the papers' features.
 
     Returns:
         A `tf.data.Dataset` of (features, labels).
@@ -48,7 +51,7 @@ def validation_batches(data, subset="validation", most=None):
         # Clips come sorted by class.
         chosen = np.linspace(0, len(labels) - 1, most).round().astype(int)
         samples, labels = samples[chosen], labels[chosen]
-    features = log_mel_features(samples)
+    features = apply_front_end(front_end_of(network), samples)
     dataset = tf.data.Dataset.from_tensor_slices((features, labels))
     return dataset.batch(even_batch_size(len(labels))).prefetch(tf.data.AUTOTUNE)
 

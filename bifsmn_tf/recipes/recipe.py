@@ -432,7 +432,9 @@ def run(
     checkpoints = Checkpointing(network, state, folder, name, monitor)
     resumed_at = state.epoch
     if not state.finished:
-        train, steps = training_batches(data, recipe.batch_size, seed, first_epoch=state.epoch)
+        train, steps = training_batches(
+            data, recipe.batch_size, seed, first_epoch=state.epoch, network=network
+        )
         compile_model(recipe.make_optimizer(epochs, steps), jit_compile)
         model.optimizer.build(network.trainable_variables)
         if state.epoch:
@@ -447,7 +449,7 @@ def run(
         if state.epoch < epochs:
             model.fit(
                 train,
-                validation_data=validation_batches(data),
+                validation_data=validation_batches(data, network=network),
                 initial_epoch=state.epoch,
                 epochs=epochs,
                 callbacks=watchers,
@@ -464,7 +466,7 @@ def _run_by_clock(
     name, model, network, compile_model, monitor, data, recipe, minutes, seed, jit_compile,
     verbose, callbacks,
 ):  # fmt: skip
-    train, steps = training_batches(data, recipe.batch_size, seed)
+    train, steps = training_batches(data, recipe.batch_size, seed, network=network)
     # The clock sets the rate before every step.
     recipe = dataclasses.replace(recipe, schedule=False)
     compile_model(recipe.make_optimizer(1, steps), jit_compile)
@@ -476,7 +478,7 @@ def _run_by_clock(
     model.fit(
         train.repeat(),
         steps_per_epoch=min(steps, _LONGEST_EPOCH),
-        validation_data=validation_batches(data, most=_CLOCK_VALIDATION),
+        validation_data=validation_batches(data, most=_CLOCK_VALIDATION, network=network),
         epochs=1_000_000,
         callbacks=watchers,
         verbose=0,
