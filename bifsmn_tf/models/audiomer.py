@@ -227,14 +227,10 @@ class AudiomerBlock(layers.Layer):
         )
         self.residual_norm = batch_norm("residual_norm")
 
-    def _residual_shape(self, input_shape):
-        batch, frames, channels = input_shape
-        return self.residual.compute_output_shape((batch, frames, 1, channels))
-
     def build(self, input_shape):
         batch, frames, channels = input_shape
         path = self.query.compute_output_shape(input_shape)
-        residual = self._residual_shape(input_shape)
+        residual = self.residual.compute_output_shape((batch, frames, 1, channels))
         if path[1] != residual[1]:
             raise ValueError(
                 f"The convolution path and the residual path of `{self.name}` should have the "
@@ -295,8 +291,8 @@ class Audiomer(ComparisonNetwork):
         dropout: Rate after attention and before the last layer.
         context: Whether to have the source's context path, whose output nothing reads and whose
             weights get no gradient (55,523 parameters of "L").
-        num_samples: Samples of the waveform at 8,192 Hz. The paddings of the source fit few
-            lengths, among them 8,192 and 16,384.
+        num_samples: Samples of the waveform, one second at 8,192 Hz by default. The paddings of
+            the source fit multiples of 512 ("S"), 128 ("M") or 2,048 ("L") only.
         binarizer: Name or instance, see `bifsmn_tf.binarizers`; None for the float network.
         mode: "faithful" or "sound", see above.
         sign_of_zero: Sign of an exact zero in activations, 0 or 1; None: 0 if faithful, else 1.
@@ -329,6 +325,13 @@ class Audiomer(ComparisonNetwork):
         if variant not in _VARIANTS:
             raise ValueError(
                 f"`variant` should be one of {sorted(_VARIANTS)}. Received: variant={variant!r}"
+            )
+        unit = 2 ** (len(_VARIANTS[variant]) - 1)
+        if num_samples % unit:
+            raise ValueError(
+                f"`num_samples` should be a multiple of {unit}, for only then have both paths of "
+                f"every block the same number of frames; one second at 8,192 Hz has 8192. "
+                f"Received: num_samples={num_samples}"
             )
         self.variant = variant
         self.dropout = dropout

@@ -124,9 +124,9 @@ def fill_audiomer(model):
 def features(num_mels, num_frames=32):
     """The mel networks' input `(1, num_mels, num_frames, 1)`."""
     values = 2 * u(9999, num_mels * num_frames)
-    return values.reshape(1, num_mels, num_frames, 1).astype(np.float32)
+    return values.reshape(1, num_mels, num_frames, 1)
 
 
 def waveform(num_samples=8192):
     """The waveform network's input `(1, num_samples)`."""
-    return 0.5 * u(9999, num_samples)[None].astype(np.float32)
+    return 0.5 * u(9999, num_samples)[None]
