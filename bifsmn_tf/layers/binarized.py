@@ -3,6 +3,7 @@
 from keras import layers, ops
 
 from bifsmn_tf import binarizers, scales
+from bifsmn_tf.layers.initializers import uniform_fan_in
 
 
 def binarized_layers(model):
@@ -43,13 +44,20 @@ class BinarizedLayer(layers.Layer):
         self.bias = None
         self.binarizer_variables = {}
 
-    def _add_weights(self, channels, kernel_shape, kernel_initializer, bias_initializer):
+    def _add_weights(
+        self, channels, kernel_shape, fan_in, kernel_initializer=None, bias_initializer=None
+    ):
+        # An initializer draws the same values every time: kernel and bias need one each.
         self.kernel = self.add_weight(
-            name="kernel", shape=kernel_shape, initializer=kernel_initializer
+            name="kernel",
+            shape=kernel_shape,
+            initializer=kernel_initializer or uniform_fan_in(fan_in),
         )
         if self.use_bias:
             self.bias = self.add_weight(
-                name="bias", shape=kernel_shape[-1:], initializer=bias_initializer
+                name="bias",
+                shape=kernel_shape[-1:],
+                initializer=bias_initializer or uniform_fan_in(fan_in),
             )
         if self.binarizer is not None:
             self.binarizer_variables = self.binarizer.create_variables(self.add_weight, channels)

@@ -4,7 +4,7 @@ import keras
 from keras import initializers, ops
 
 from bifsmn_tf.layers.binarized import BinarizedLayer
-from bifsmn_tf.layers.initializers import serialize_initializer, uniform_fan_in
+from bifsmn_tf.layers.initializers import serialize_initializer
 
 
 def _pair(value, name, minimum):
@@ -94,14 +94,13 @@ class BinaryConv2D(BinarizedLayer):
                 f"`groups` should divide the number of input channels ({channels}). "
                 f"Received: groups={self.groups}"
             )
-        uniform = uniform_fan_in(
-            self.kernel_size[0] * self.kernel_size[1] * channels // self.groups
-        )
+        inputs = channels // self.groups
         self._add_weights(
             channels,
-            (*self.kernel_size, channels // self.groups, self.filters),
-            self.kernel_initializer or uniform,
-            self.bias_initializer or uniform,
+            (*self.kernel_size, inputs, self.filters),
+            self.kernel_size[0] * self.kernel_size[1] * inputs,
+            self.kernel_initializer,
+            self.bias_initializer,
         )
 
     @property

@@ -4,7 +4,7 @@ import keras
 from keras import initializers, ops
 
 from bifsmn_tf.layers.binarized import BinarizedLayer
-from bifsmn_tf.layers.initializers import serialize_initializer, uniform_fan_in
+from bifsmn_tf.layers.initializers import serialize_initializer
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
@@ -55,12 +55,8 @@ class BinaryDense(BinarizedLayer):
                 f"last one. Received: input_shape={tuple(input_shape)}"
             )
         inputs = input_shape[-1]
-        uniform = uniform_fan_in(inputs)
         self._add_weights(
-            inputs,
-            (inputs, self.units),
-            self.kernel_initializer or uniform,
-            self.bias_initializer or uniform,
+            inputs, (inputs, self.units), inputs, self.kernel_initializer, self.bias_initializer
         )
 
     def _contract(self, x, kernel):

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from bifsmn_tf.layers.binarized import BinarizedLayer
-from bifsmn_tf.layers.initializers import uniform_fan_in
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
@@ -82,10 +81,8 @@ class MemoryFilter(BinarizedLayer):
                 f"Received: input_shape={tuple(input_shape)}"
             )
         taps = len(self.offsets)
-        uniform = uniform_fan_in(taps)
-        self._add_weights(
-            input_shape[-1], (taps, input_shape[-1] * self.depth_multiplier), uniform, uniform
-        )
+        channels = input_shape[-1]
+        self._add_weights(channels, (taps, channels * self.depth_multiplier), fan_in=taps)
 
     @property
     def _window(self):

@@ -109,6 +109,13 @@ def test_gradients_reach_everything(name, weight_scale):
 
 
 @all_layers
+def test_kernel_and_bias_start_with_different_values(name):
+    layer = LAYERS[name][0]()
+    layer.build(LAYERS[name][1])
+    assert not np.isin(np.asarray(layer.bias), np.asarray(layer.kernel)).any()
+
+
+@all_layers
 def test_no_bias_means_a_bias_of_zero(name):
     for mode in ({"binarizer": "vanilla"}, {"binarizer": "lpb"}, {"binarizer": None}):
         with_bias, without = built(name, **mode), built(name, use_bias=False, **mode)
