@@ -170,8 +170,13 @@ def test_checkpoint_without_a_state(torch, content):
 
 
 def test_checkpoint_with_code_in_it(torch):
-    torch.content = pickle.UnpicklingError("Weights only load failed.\nUnsupported global: os.rm")
-    with pytest.raises(ValueError, match="tensors only.*Received: Weights only load failed"):
+    torch.content = pickle.UnpicklingError(
+        "Weights only load failed.\nUnsupported global: GLOBAL pathlib.Path was not an allowed"
+    )
+    with pytest.raises(ValueError, match="tensors only.*Received: an object pathlib.Path$"):
+        official.read_checkpoint("some.pth")
+    torch.content = EOFError()
+    with pytest.raises(ValueError, match="tensors only.*Received: something else$"):
         official.read_checkpoint("some.pth")
 
 
@@ -191,6 +196,6 @@ def test_checkpoint_by_torch_itself(tmp_path):
         np.testing.assert_array_equal(result[name], value)
     torch.save({"state_dict": content, "path": pathlib.Path("x")}, tmp_path / "code.pth")
     (tmp_path / "text.pth").write_text("hello")
-    for name in ("code.pth", "text.pth"):
-        with pytest.raises(ValueError, match="tensors only"):
+    for name, received in (("code.pth", "an object pathlib"), ("text.pth", "something else")):
+        with pytest.raises(ValueError, match=f"tensors only.*Received: {received}"):
             official.read_checkpoint(tmp_path / name)

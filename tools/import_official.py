@@ -5,6 +5,7 @@ Needs torch to read the checkpoint. Sizes and kind of the network are found in i
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _describe(model):
         "hidden": model.hidden_size,
         "kernel": model.frontend_kernel,
         "switches": list(model.switches),
-        "parameters": model.count_params(),
+        "parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
         "labels": model.labels,
     }
     if model.binarizer is not None:

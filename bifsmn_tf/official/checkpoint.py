@@ -1,6 +1,7 @@
 """Reads a PyTorch checkpoint without running anything that it contains."""
 
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -34,10 +35,11 @@ def read_checkpoint(path):
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # torch's own message advises to read the file in the way that runs what is in it.
+        other = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise ValueError(
             f"{path} should be a PyTorch file of tensors only, as torch.save(model.state_dict(), "
-            f"file) writes it. Received: {reason}"
+            f"file) writes it. Received: {f'an object {other[1]}' if other else 'something else'}"
         ) from error
     for key in _NESTED:
         if isinstance(content, dict) and isinstance(content.get(key), dict):

@@ -37,6 +37,7 @@ def test_import(tool, checkpoint, student, tmp_path, capsys):
     record = json.loads((tmp_path / "o.json").read_text())
     assert record["switches"] == [1.0, 0.5, 0.25] and record["weight_scale"] == "official"
     loaded = keras.saving.load_model(out)
+    assert record["parameters"] == sum(np.size(v) for v in loaded.trainable_variables)
     assert loaded.labels == ["a", "b", "c", "d"]
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
     for thin in loaded.switches:
