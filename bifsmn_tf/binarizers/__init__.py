@@ -20,6 +20,7 @@ from bifsmn_tf import _keras_registration
 from bifsmn_tf.binarizers.base import (
     Activation,
     Binarizer,
+    Deployed,
     clipped_identity,
     scaling_factor,
     sign,
@@ -39,6 +40,7 @@ __all__ = [
     *(cls.__name__ for cls in _BY_NAME.values()),
     "Activation",
     "Binarizer",
+    "Deployed",
     "clipped_identity",
     "get",
     "scaling_factor",

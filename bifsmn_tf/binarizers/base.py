@@ -61,6 +61,20 @@ class Activation(NamedTuple):
     shift: object = None
 
 
+class Deployed(NamedTuple):
+    """A binarized activation as the custom operators make it (docs/ops.md).
+
+    Attributes:
+        shifts: None to two values per channel: nothing for sign(x), `(shift,)` for
+            sign(x - shift), `(shift0, shift1)` for two signs of which the second has the scale of
+            what the first is off by (the terms of `LPB`).
+        offset: None, or one value per channel that is subtracted from the sum.
+    """
+
+    shifts: tuple = ()
+    offset: object = None
+
+
 class Binarizer:
     """Base class: what a layer asks of a binarizer.
 
@@ -95,6 +109,17 @@ class Binarizer:
             An `Activation`.
         """
         raise NotImplementedError
+
+    def deployed(self, variables=None):
+        """What `activation` is to the custom operators, for conversion.
+
+        Args:
+            variables: The layer's, from `create_variables`.
+
+        Returns:
+            A `Deployed`, or None if the operators do not compute it.
+        """
+        return None
 
     def weight(self, kernel, axis, variables=None):
         """Binarizes weights.

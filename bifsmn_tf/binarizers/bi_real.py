@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from bifsmn_tf.binarizers.base import Activation, ScaledSignWeights, sign, straight_through
+from bifsmn_tf.binarizers.base import (
+    Activation,
+    Deployed,
+    ScaledSignWeights,
+    sign,
+    straight_through,
+)
 
 
 def quadratic(x):
@@ -35,6 +41,9 @@ class BiReal(ScaledSignWeights):
     def activation(self, x, variables=None, scale_axes=()):
         return Activation(((straight_through(sign(x), quadratic(x)), None),))
 
+    def deployed(self, variables=None):
+        return Deployed()
+
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
 class ReActNet(BiReal):
@@ -63,3 +72,6 @@ class ReActNet(BiReal):
 
     def activation(self, x, variables=None, scale_axes=()):
         return super().activation(x + variables["beta"])
+
+    def deployed(self, variables=None):
+        return Deployed((-variables["beta"],))

@@ -7,6 +7,7 @@ from keras import initializers, ops
 from bifsmn_tf.binarizers.base import (
     Activation,
     Binarizer,
+    Deployed,
     at_least_min_scale,
     sign,
     straight_through,
@@ -97,6 +98,9 @@ class IRNet(Binarizer):
 
     def activation(self, x, variables=None, scale_axes=()):
         return Activation(((self._sign(x, variables), None),))
+
+    def deployed(self, variables=None):
+        return Deployed()
 
     def weight(self, kernel, axis, variables=None):
         standard = standardize(kernel, axis)

@@ -6,6 +6,7 @@ from keras import initializers, ops
 from bifsmn_tf.binarizers.base import (
     Activation,
     AtLeast,
+    Deployed,
     ScaledSignWeights,
     at_least_min_scale,
     clipped_identity,
@@ -89,6 +90,10 @@ class LPB(ScaledSignWeights):
             surrogate = surrogate / at_least_min_scale(scale)
             terms.append((straight_through(sign(residual), surrogate), scale))
         return Activation(tuple(terms), variables["threshold2"])
+
+    def deployed(self, variables=None):
+        names = ("threshold0", "threshold1") if self.dual else ("threshold0",)
+        return Deployed(tuple(variables[name] for name in names), variables["threshold2"])
 
     def weight_surrogate(self, kernel, variables=None):
         return clipped_identity(variables["window3"] * kernel)

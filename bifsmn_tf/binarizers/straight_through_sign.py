@@ -6,6 +6,7 @@ from keras import ops
 from bifsmn_tf.binarizers.base import (
     Activation,
     Binarizer,
+    Deployed,
     ScaledSignWeights,
     clipped_identity,
     scaling_factor,
@@ -19,6 +20,9 @@ class _SignActivation(Binarizer):
 
     def activation(self, x, variables=None, scale_axes=()):
         return Activation(((straight_through(sign(x), clipped_identity(x)), None),))
+
+    def deployed(self, variables=None):
+        return Deployed()
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")

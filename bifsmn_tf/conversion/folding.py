@@ -28,18 +28,20 @@ def batch_norm_affine(norm):
     return factor, beta - mean * factor
 
 
-def fold(scale, bias, norm):
+def fold(scale, bias, norm, outputs=None):
     """Folds scaling factors, bias and an optional batch normalization.
 
     Args:
         scale: Scaling factor per output, or 1.
-        bias: Bias per output, variable or array.
+        bias: Bias per output, variable or array, or None.
         norm: Keras batch normalization or None.
+        outputs: Number of outputs, needed without a bias.
 
     Returns:
         `(multiplier, offset)`, float64 vectors.
     """
-    scale, bias = np.asarray(scale, np.float64), value_of(bias)
+    scale = np.asarray(scale, np.float64)
+    bias = np.zeros(outputs) if bias is None else value_of(bias)
     if norm is None:
         return np.broadcast_to(scale, bias.shape), bias
     factor, offset = batch_norm_affine(norm)
@@ -88,24 +90,27 @@ def make_epilogue(scale, bias, norm, activation):
     return epilogue
 
 
-def integer_thresholds(epilogue, channels):
+def integer_thresholds(epilogue, channels, shift=0.0):
     """Thresholds that replace an epilogue whose result is only binarized.
 
-    The epilogue grows with the sum as long as its multiplier is not negative, so its sign changes
-    at one integer, found by evaluating the float32 epilogue itself: the bits are the same.
+    The epilogue grows with the sum as long as neither its multiplier nor its slope is negative
+    (with a negative slope it never is), so it passes the shift at one integer, found by
+    evaluating the float32 epilogue itself: the bits are the same.
 
     Args:
-        epilogue: `Epilogue` with no negative multiplier.
+        epilogue: `Epilogue` with no negative multiplier, and no negative slope but for shift 0.
         channels: Number of products summed; sums lie in [-channels, channels].
+        shift: Float32 per output: what the result is compared with.
 
     Returns:
-        int16 array: the smallest sum whose result is >= 0, or `channels + 1` if there is none.
+        int16 array: the smallest sum whose result is at least the shift, or `channels + 1` if
+        there is none.
     """
     low = np.full(epilogue.multiplier.shape, -channels)
     high = np.full(epilogue.multiplier.shape, channels + 1)
     while (low < high).any():
         middle = (low + high) // 2
-        reached = epilogue(middle) >= 0
+        reached = epilogue(middle) >= shift
         high = np.where(reached, middle, high)
         low = np.where(reached, low, np.minimum(middle + 1, high))
     return low.astype(np.int16)

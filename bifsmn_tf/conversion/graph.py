@@ -1,8 +1,8 @@
 """The deployed network: what a model computes after folding, for one switch.
 
 Feature maps are time-major (frames before mel bands), so that the vector of a frame is contiguous
-and nothing needs to be transposed after the input. Activations that are only binarized travel as
-packed bits.
+and nothing needs to be transposed after the input. Activations that are only binarized to one
+sign travel as packed bits.
 """
 
 import dataclasses
@@ -20,19 +20,7 @@ from bifsmn_tf.conversion.folding import (
     slope_of,
     value_of,
 )
-from bifsmn_tf.conversion.op_reference import WORD_BITS
 from bifsmn_tf.layers import MemoryFilter
-from bifsmn_tf.models.skeleton import DFSMNSkeleton
-
-# Binarizers whose activation is the sign, without a threshold or a scale.
-_CONVERTIBLE = ("vanilla", "bnn", "dorefa", "bi_real", "ir_net", "rad")
-
-
-def _activate(x, activation):
-    slope = slope_of(activation)
-    if slope == 1.0:
-        return x
-    return tf.nn.relu(x) if slope == 0.0 else tf.nn.leaky_relu(x, alpha=slope)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +30,57 @@ class _BinaryWeights:
     words: np.ndarray
     length: int  # products summed for one output
     scale: np.ndarray  # scaling factor per output, negative where the row is stored negated
+    bias: np.ndarray  # the layer's, less what the activation's offset sums to
 
 
 class Deployment:
     """A model's folded constants and its forward function per switch.
 
-    Weights are created once and referred to by the functions of all switches.
+    Weights are created once and referred to by the functions of all switches. The name stands for
+    a class per architecture: `Deployment(model)` makes the one that registered for the model's
+    class.
 
     Args:
-        model: `bifsmn_tf.models.DFSMN` or `BiFSMN`.
+        model: `bifsmn_tf.models.DFSMN`, `BiFSMN` or a subclass, or `FSMN`.
+
+    Raises:
+        ConversionError: If there is no deployed form of the model's class.
     """
+
+    _by_model = {}
+
+    def __init_subclass__(cls, *, model, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Deployment._by_model[model] = cls
+
+    def __new__(cls, model):
+        return super().__new__(cls.class_for(model))
+
+    @classmethod
+    def class_for(cls, model):
+        """The class that deploys a model; ConversionError if there is none."""
+        for base, deployment in Deployment._by_model.items():
+            if isinstance(model, base):
+                return deployment
+        raise ConversionError(
+            "`model` should be a network of the FSMN family: DFSMN, BiFSMN, BiFSMNv2 or FSMN (of a "
+            "ThinnableDistiller, pass its `student`). The operators have no other layers. "
+            f"Received: {type(model).__module__}.{type(model).__name__}"
+        )
 
     def __init__(self, model):
         self.model = model
         self._constants = {}
         self._binary = {}
+
+    @classmethod
+    def check(cls, model):
+        """ConversionError for what this architecture cannot deploy."""
+
+    @classmethod
+    def is_trained(cls, model, switch):
+        """Whether the normalizations of a switch hold anything but their initial values."""
+        return True
 
     def forward(self, features, thin=1.0):
         """Probabilities of the classes.
@@ -71,9 +95,8 @@ class Deployment:
         return self.tail(self.stem(features), thin)
 
     def stem(self, features):
-        """The first, real-valued convolution: what comes before any custom operator."""
-        model = self.model
-        return self._float_convolution(features, model.conv1, model.norm1, model.activation1)
+        """What comes before any custom operator."""
+        raise NotImplementedError
 
     def tail(self, x, thin=1.0, collect=None):
         """Everything behind the stem.
@@ -86,21 +109,7 @@ class Deployment:
         Returns:
             Probabilities, tensor `(1, num_classes)`.
         """
-        model = self.model
-        switch = model.switch_index(thin)
-        if model.binarizer is None:
-            x = self._float_convolution(x, model.conv2, model.norm2, model.activation2)
-            x = self._float_fc1(x)
-            for index in model.active_blocks(thin):
-                x = self._float_block(x, model.blocks[index], switch)
-        else:
-            outputs = [] if collect is None else collect
-            outputs.append(self._binary_convolution(x))
-            outputs.append(self._binary_fc1(outputs[-1]))
-            for index in model.active_blocks(thin):
-                outputs += self._binary_block(outputs[-1], model.blocks[index], switch)
-            x = outputs[-1]
-        return tf.nn.softmax(self._classify(x))
+        raise NotImplementedError
 
     # ------------------------------------------------------------------ constants
 
@@ -117,68 +126,36 @@ class Deployment:
 
     # ---------------------------------------------------------------- float layers
 
-    def _float_convolution(self, x, layer, norm, activation):
-        factor, offset = fold(1.0, layer.bias, norm)
-        kernel = value_of(layer.kernel) * factor
-        rows, columns = layer.padding
-        x = tf.pad(x, [[0, 0], [columns, columns], [rows, rows], [0, 0]])
-        x = tf.nn.conv2d(
-            x,
-            self._constant((layer.name, "kernel"), kernel.transpose(1, 0, 2, 3)),
-            strides=layer.strides[::-1],
-            padding="VALID",
-        )
-        return _activate(x + self._constant((layer.name, "bias"), offset), activation)
+    def _activate(self, x, activation):
+        slope = slope_of(activation)
+        if slope == 1.0:
+            return x
+        return tf.nn.relu(x) if slope == 0.0 else tf.nn.leaky_relu(x, alpha=slope)
 
-    def _pointwise(self, x, key, kernel, bias, activation):
+    def _pointwise(self, x, key, kernel, bias):
+        """A dense layer on `(1, 1, frames, channels)`."""
         kernel = self._constant((*key, "kernel"), kernel[None, None])
         x = tf.nn.conv2d(x, kernel, strides=1, padding="VALID")
-        return _activate(x + self._constant((*key, "bias"), bias), activation)
+        return x if bias is None else x + self._constant((*key, "bias"), bias)
 
-    def _float_fc1(self, x):
-        frames, bands, channels = x.shape[1:]
-        layer = self.model.fc1
-        x = tf.reshape(x, (1, 1, frames, bands * channels))
-        kernel = _band_major(value_of(layer.kernel), bands, channels)
-        return self._pointwise(
-            x, ("fc1",), kernel, value_of(layer.bias), self.model.fc1_activation
-        )
-
-    def _float_block(self, x, block, switch):
-        key = (block.name, switch)
-        memory = block.memory
-        factor, offset = fold(1.0, memory.bias, block.memory_norm.of(switch))
-        offsets = memory.offsets
-        taps = np.zeros((1, offsets[-1] - offsets[0] + 1, x.shape[-1], 1))
-        for tap, position in zip(value_of(memory.kernel), offsets):
-            taps[0, position - offsets[0], :, 0] = tap * factor
+    def _memory(self, x, key, layer, norm=None):
+        """A memory filter on `(1, 1, frames, channels)`."""
+        factor, offset = fold(1.0, layer.bias, norm, layer.kernel.shape[-1])
+        offsets, multiple = layer.offsets, layer.depth_multiplier
+        taps = np.zeros((1, offsets[-1] - offsets[0] + 1, x.shape[-1], multiple))
+        for tap, position in zip(value_of(layer.kernel) * factor, offsets):
+            taps[0, position - offsets[0]] = tap.reshape(-1, multiple)
         padded = tf.pad(x, [[0, 0], [0, 0], [-offsets[0], offsets[-1]], [0, 0]])
         filtered = tf.nn.depthwise_conv2d(
-            padded, self._constant((*key, "memory"), taps), (1, 1, 1, 1), padding="VALID"
+            padded, self._constant((*key, "taps"), taps), (1, 1, 1, 1), padding="VALID"
         )
-        filtered = filtered + self._constant((*key, "memory bias"), offset)
-        y = x + _activate(filtered, block.memory_activation)
-        hidden = y
-        for layer, norm, activation in (
-            (block.hidden, block.hidden_norm, block.hidden_activation),
-            (block.projection, block.output_norm, block.output_activations[switch]),
-        ):
-            factor, offset = fold(1.0, layer.bias, norm.of(switch))
-            kernel = value_of(layer.kernel) * factor
-            hidden = self._pointwise(hidden, (*key, layer.name), kernel, offset, activation)
-        return y + hidden
+        return filtered + self._constant((*key, "bias"), offset) if offset.any() else filtered
 
-    def _classify(self, x):
-        frames, channels = x.shape[-2:]
-        kernel = value_of(self.model.classifier.kernel)
-        # The model flattens channel-major, this graph frame-major.
-        kernel = kernel.reshape(channels, frames, -1).transpose(1, 0, 2)
-        kernel = kernel.reshape(frames * channels, -1)
-        logits = tf.matmul(
-            tf.reshape(x, (1, frames * channels)), self._constant(("classifier",), kernel)
-        )
-        bias = value_of(self.model.classifier.bias)
-        return logits + self._constant(("classifier bias",), bias)
+    def _scores(self, x, kernel, bias):
+        """Probabilities from features `(1, ...)` and a classifier in their order."""
+        x = tf.reshape(x, (1, kernel.shape[0]))
+        logits = tf.matmul(x, self._constant(("classifier", "kernel"), kernel))
+        return tf.nn.softmax(logits + self._constant(("classifier", "bias"), bias))
 
     # --------------------------------------------------------------- binary layers
 
@@ -191,29 +168,41 @@ class Deployment:
         if key not in self._binary:
             with tf.init_scope():
                 kernel, scale = layer.binary_weight()
-            rows, scale = arrange(np.asarray(kernel)), np.asarray(scale, np.float64)
+                offset = deployed_form(layer).offset
+                sums = 0.0 if offset is None else layer.sum_of_constant(offset, kernel)
+            kernel = np.asarray(kernel)
+            rows, outputs = arrange(kernel), kernel.shape[-1]
+            scale = np.broadcast_to(np.asarray(scale, np.float64), (outputs,))
+            bias = np.zeros(outputs) if layer.bias is None else value_of(layer.bias)
+            bias = bias - scale * np.asarray(sums, np.float64)
             if negate_with is not None:
                 signs = np.where(batch_norm_affine(negate_with)[0] < 0, -1.0, 1.0)
                 rows, scale = rows * signs[:, None], scale * signs
             # The memory filter is stored as one plane of bits per tap.
             bits = rows.T if isinstance(layer, MemoryFilter) else rows
-            self._binary[key] = _BinaryWeights(ops.pack_bits(bits), rows.shape[1], scale)
+            self._binary[key] = _BinaryWeights(
+                ops.pack_bits(bits), rows.shape[1], scale, bias
+            )
         return self._binary[key]
 
-    def _apply(self, op, x, key, switch, layer, norm, activation, *, arrange,
-               channels, packed=False, residual=None, **attributes):
+    def _apply(self, op, x, key, switch, layer, norm, activation, *, arrange, channels,
+               arrange_shift=np.asarray, packed_for=None, residual=None, **attributes):
         """Runs one custom operator with the constants of a layer, its norm and activation.
 
-        `norm` holds the normalization of the first switch and of this one. `packed` asks for
-        bits instead of floats, where that is possible.
+        `norm` holds the normalization of the first switch and of this one, or is None.
+        `packed_for` is the layer that alone reads the result: it gets bits instead of floats,
+        where that is possible.
         """
-        weights = self._weights(key, layer, arrange, norm[0] if packed else None)
-        epilogue = make_epilogue(weights.scale, layer.bias, norm[1], activation)
+        first_norm, norm = norm or (None, None)
+        shift = None if packed_for is None else packed_shift(packed_for, layer.kernel.shape[-1])
+        weights = self._weights(key, layer, arrange, None if shift is None else first_norm)
+        epilogue = make_epilogue(weights.scale, weights.bias, norm, activation)
         words = self._constant((*key, "weights"), weights.words)
         # Switches of their own normalization may disagree on the sign of a multiplier; such a
-        # layer hands on floats.
-        if packed and (epilogue.multiplier >= 0).all():
-            thresholds = integer_thresholds(epilogue, weights.length)
+        # layer hands on floats. A negative slope has no order, but a sign all the same.
+        ordered = (epilogue.multiplier >= 0).all() and (epilogue.slope >= 0 or not np.any(shift))
+        if shift is not None and ordered:
+            thresholds = integer_thresholds(epilogue, weights.length, shift)
             constants = {
                 "threshold": self._constant((*key, switch, "threshold"), thresholds)
             }
@@ -224,67 +213,52 @@ class Deployment:
                 "residual": residual,
                 "slope": epilogue.slope,
             }
+        if x.dtype == tf.float32:
+            constants["shifts"] = [
+                self._constant((*key, "shift", i), arrange_shift(value_of(value)))
+                for i, value in enumerate(deployed_form(layer).shifts)
+            ]
         return op(x, words, channels=channels, **constants, **attributes)
 
-    def _binary_convolution(self, x):
-        model = self.model
-        layer = model.conv2
-
-        def arrange(kernel):  # (mel, time, in, out) -> rows of (time, mel, in)
-            return kernel.transpose(3, 1, 0, 2).reshape(kernel.shape[-1], -1)
-
+    def _apply_dense(self, x, key, switch, layer, norm=None, activation=None, **arguments):
         return self._apply(
-            ops.binary_conv2d, x, ("conv2",), 0, layer, (model.norm2, model.norm2),
-            model.activation2, arrange=arrange, channels=x.shape[-1],
-            # Only whole words can be flattened into the vector of a frame.
-            packed=layer.filters % WORD_BITS == 0,
-            kernel_size=layer.kernel_size[::-1], strides=layer.strides[::-1],
-            padding=layer.padding[::-1],
+            ops.binary_dense, x, key, switch, layer, norm, activation, arrange=np.transpose,
+            channels=layer.kernel.shape[0], **arguments,
         )
 
-    def _binary_fc1(self, x):
-        layer = self.model.fc1
-        channels = self.model.conv2.filters
-        inputs = layer.kernel.shape[0]
-
-        def arrange(kernel):
-            return _band_major(kernel, inputs // channels, channels).T
-
+    def _apply_memory(self, x, key, switch, layer, norm=None, activation=None, **arguments):
         return self._apply(
-            ops.binary_dense, x, ("fc1",), 0, layer, (None, None), self.model.fc1_activation,
-            arrange=arrange, channels=inputs,
+            ops.memory_filter, x, key, switch, layer, norm, activation, arrange=np.transpose,
+            channels=layer.kernel.shape[-1] // layer.depth_multiplier, look_back=layer.look_back,
+            stride_back=layer.stride_back, stride_ahead=layer.stride_ahead, **arguments,
         )
 
-    def _binary_block(self, x, block, switch):
-        """Outputs of the block's three operators."""
 
-        def norms(norm):
-            return norm.of(0), norm.of(switch)
+def deployed_form(layer):
+    """What the layer's activations are to the operators, see `Binarizer.deployed`.
 
-        memory = block.memory
-        y = self._apply(
-            ops.memory_filter, x, (block.name, "memory"), switch, memory,
-            norms(block.memory_norm), block.memory_activation,
-            arrange=np.transpose, channels=x.shape[-1], residual=x,
-            look_back=memory.look_back, stride_back=memory.stride_back,
-            stride_ahead=memory.stride_ahead,
+    Raises:
+        ConversionError: If the operators do not have it.
+    """
+    form = layer.binarizer.deployed(layer.binarizer_variables)
+    if form is None:
+        raise ConversionError(
+            "The operators binarize an activation to the sign of its difference from a constant "
+            "per channel, or to two such signs (docs/ops.md). Not so this binarizer, for instance "
+            "because it scales by the mean of a whole clip. "
+            f"Received: binarizer={layer.binarizer.name!r}"
         )
-        hidden = self._apply(
-            ops.binary_dense, y, (block.name, "hidden"), switch, block.hidden,
-            norms(block.hidden_norm), block.hidden_activation,
-            arrange=np.transpose, channels=y.shape[-1], packed=True,
-        )
-        output = self._apply(
-            ops.binary_dense, hidden, (block.name, "projection"), switch, block.projection,
-            norms(block.output_norm), block.output_activations[switch],
-            arrange=np.transpose, channels=block.hidden_size, residual=y,
-        )
-        return y, hidden, output
+    return form
 
 
-def _band_major(kernel, bands, channels):
-    """Rows of a kernel from channel-major (c * bands + f) to band-major (f * channels + c)."""
-    return kernel.reshape(channels, bands, -1).transpose(1, 0, 2).reshape(bands * channels, -1)
+def packed_shift(layer, channels):
+    """What a layer's producer of so many channels compares with to hand it bits, or None."""
+    shifts = deployed_form(layer).shifts
+    if not shifts:
+        return np.zeros(channels, np.float32)
+    if len(shifts) > 1 or shifts[0].shape[0] != channels:
+        return None  # needs the values, or its shifts differ within a channel
+    return np.asarray(value_of(shifts[0]), np.float32)
 
 
 def check_convertible(model, thin, allow_untrained):
@@ -293,22 +267,8 @@ def check_convertible(model, thin, allow_untrained):
     Raises:
         ConversionError: If not.
     """
-    if not isinstance(model, DFSMNSkeleton):
-        raise ConversionError(
-            "`model` should be a bifsmn_tf DFSMN or BiFSMN (of a ThinnableDistiller, pass its "
-            f"`student`). Received: {type(model).__module__}.{type(model).__name__}"
-        )
-    if model.weight_scale != "channel":
-        raise ConversionError(
-            "A model with weight_scale='official' has real-valued pointwise weights, as the "
-            "released code does, and cannot be stored in bits. Train with "
-            f"weight_scale='channel'. Received: weight_scale={model.weight_scale!r}"
-        )
-    if model.binarizer is not None and model.binarizer.name not in _CONVERTIBLE:
-        raise ConversionError(
-            f"The operators binarize activations as {sorted(_CONVERTIBLE)} do. "
-            f"Received: binarizer={model.binarizer.name!r}"
-        )
+    deployment = Deployment.class_for(model)
+    deployment.check(model)
     switches = model.switches if thin is None else (
         (thin,) if isinstance(thin, (int, float)) else tuple(thin)
     )
@@ -329,21 +289,11 @@ def check_convertible(model, thin, allow_untrained):
                 "The model's parameters should be finite; it may have diverged in training. "
                 f"Received: {variable.path} with values that are not"
             )
-    if model.binarizer is not None and not allow_untrained:
-        for switch in switches:
-            _check_trained(model, switch)
+    for switch in switches if model.binarizer is not None and not allow_untrained else ():
+        if not deployment.is_trained(model, switch):
+            raise ConversionError(
+                f"Switch {switch} was never trained: its normalizations hold their initial "
+                "values. Train all switches with ThinnableDistiller, convert fewer with `thin`, "
+                f"or pass allow_untrained=True. Received: thin={switch}"
+            )
     return switches
-
-
-def _check_trained(model, switch):
-    """A switch whose own normalizations still hold their initial values was never trained."""
-    index = model.switch_index(switch)
-    for block in model.active_blocks(switch):
-        factor, offset = batch_norm_affine(model.blocks[block].output_norm.of(index))
-        if np.ptp(factor) > 0 or np.ptp(offset) > 0:
-            return
-    raise ConversionError(
-        f"Switch {switch} was never trained: its normalizations hold their initial values. Train "
-        "all switches with ThinnableDistiller, convert fewer with `thin`, or pass "
-        f"allow_untrained=True. Received: thin={switch}"
-    )

@@ -79,6 +79,16 @@ class BinarizedLayer(layers.Layer):
             self.kernel, axis=self._kernel_axes, variables=self.binarizer_variables
         )
 
+    def sum_of_constant(self, values, kernel):
+        """What one output sums of a constant input, for every output.
+
+        Args:
+            values: The input, one value per channel.
+            kernel: A kernel.
+        """
+        window = ops.broadcast_to(values, (1, *self._window, values.shape[0]))
+        return ops.reshape(self._contract(window, kernel), (-1,))
+
     def call(self, inputs):
         if self.binarizer is None:
             return self._with_bias(self._contract(self._pad(inputs), self.kernel))
@@ -104,9 +114,7 @@ class BinarizedLayer(layers.Layer):
         total = total * weight_scale
         if shift is None:
             return self._with_bias(total)
-        channels = inputs.shape[-1]
-        window = ops.broadcast_to(shift, (1, *self._window, channels))
-        shift = ops.reshape(self._contract(window, binary), (-1,)) * weight_scale
+        shift = self.sum_of_constant(shift, binary) * weight_scale
         return total + (-shift if self.bias is None else self.bias - shift)
 
     def _call_official(self, inputs):

@@ -23,6 +23,8 @@ def give_statistics(model, seed=0, negative=0.2):
             variable.assign(random.uniform(0.5, 3.0, shape))
         elif name == "slope":
             variable.assign(random.uniform(0.05, 0.4))
+        elif name.startswith("threshold"):  # of LPB
+            variable.assign(random.normal(0, 0.2, shape))
     # The first normalization sees decibels.
     model.norm1.moving_mean.assign(random.normal(0, 10, model.norm1.moving_mean.shape))
     model.norm1.moving_variance.assign(random.uniform(100, 900, model.norm1.gamma.shape))

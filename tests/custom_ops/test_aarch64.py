@@ -10,7 +10,9 @@ import tempfile
 import numpy as np
 import pytest
 from ops_testing import convert, same_bits
-from test_interpreters import Network, Operands, conv_cases, dense_cases, memory_cases
+from test_interpreters import (
+    Network, Operands, conv_cases, dense_cases, memory_cases, shifted_cases,
+)
 
 from bifsmn_tf.runtime import log_mel, ops_library
 
@@ -48,7 +50,9 @@ def run_emulated(python, folder, model, inputs):
         return {name: outputs[name] for name in outputs.files}
 
 
-@pytest.fixture(scope="module", params=[dense_cases, conv_cases, memory_cases, "network"])
+@pytest.fixture(
+    scope="module", params=[dense_cases, conv_cases, memory_cases, shifted_cases, "network"]
+)
 def converted(request):
     """A model, its inputs and what eager TensorFlow makes of them."""
     if request.param == "network":

@@ -49,6 +49,36 @@ class Cases:
             assert same_bits(results[name], expected[name]), (function.__name__, i, arguments)
 
 
+def shifted_cases():
+    """Every operator with one shift and with the two of a dual scale layer."""
+    cases = Cases()
+    kinds = [kind for kind in EPILOGUES if kind != "bits"]
+    calls = [
+        (ops.binary_dense, (2, 9), 129, 33, (33, 129), {}),
+        (ops.binary_dense, (1, 8), 256, 128, (128, 256), {}),
+        (
+            ops.binary_conv2d, (2, 8, 9), 16, 32, (32, 400),
+            {"kernel_size": (5, 5), "strides": (2, 2), "padding": (2, 2)},
+        ),
+        (ops.binary_conv2d, (1, 5, 5), 33, 7, (7, 297), {"kernel_size": (3, 3)}),
+        (ops.memory_filter, (2, 8), 128, 128, (5, 128), {"look_back": 2}),
+        (ops.memory_filter, (1, 11), 33, 99, (4, 99), {"look_back": 1, "stride_ahead": 3}),
+    ]
+    leads = [(2, 9), (1, 8), (2, 4, 5), (1, 3, 3), (2, 8), (1, 11)]
+    for i, ((op, shape, channels, outputs, weights, arguments), lead) in enumerate(
+        zip(calls, leads)
+    ):
+        make = Operands(i)
+        x, *shifts = make.dual(channels, *shape)
+        for count, kind in ((1, EPILOGUES[i % len(EPILOGUES)]), (2, kinds[i % len(kinds)])):
+            cases.add(
+                op, x if count == 2 else make.floats(*x.shape), weights=make.bits(*weights),
+                channels=channels, shifts=shifts[:count], **arguments,
+                **make.epilogue(kind, outputs, weights[1], lead),
+            )
+    return cases
+
+
 def dense_cases():
     cases = Cases()
     for i, channels in enumerate([1, 5, 31, 32, 33, 64, 127, 128, 129, 256, 400, 512, 1000]):
@@ -120,7 +150,9 @@ def memory_cases():
     return cases
 
 
-@pytest.fixture(scope="module", params=[dense_cases, conv_cases, memory_cases])
+@pytest.fixture(
+    scope="module", params=[dense_cases, conv_cases, memory_cases, shifted_cases]
+)
 def converted(request):
     cases = request.param()
     return cases, convert(lambda *x: cases(*x), cases.inputs)

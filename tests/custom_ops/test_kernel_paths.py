@@ -47,6 +47,13 @@ def network(x):
         y = ops.binary_dense(hidden, make.bits(100, 256), channels=256, residual=memory,
                              **make.epilogue("slope", 100, 256, ()))
         outputs[f"block{i}"] = y
+    for i in range(2):
+        shift0, shift1 = make.scales(100), make.scales(100)
+        y = ops.memory_filter(y, make.bits(5, 100), channels=100, residual=y, look_back=2,
+                              shifts=(shift0, shift1), **make.epilogue("slope", 100, 5, ()))
+        y = ops.binary_dense(y, make.bits(100, 100), channels=100, shifts=(shift0, shift1)[: i + 1],
+                             **make.epilogue("slope", 100, 100, ()))
+        outputs[f"dual{i}"] = y
     return outputs
 
 

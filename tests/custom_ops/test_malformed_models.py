@@ -137,6 +137,12 @@ DAMAGES = {
     "optional input": (
         lambda e: e.graph.operators[0].inputs.__setitem__(1, -1), "tensor index -1"),
     "an operator of a newer library": (rename, "BifsmnTomorrow: unknown operator"),
+    "shifts that are not there": (
+        lambda e: e.attributes(1, shifts=2), "4 or 5 inputs .*Received: 3"),
+    "a residual for a shift": (
+        lambda e: e.attributes(1, shifts=1), "x should be float32 with shifts=1"),
+    "more shifts than there are": (
+        lambda e: e.attributes(0, shifts=3), '"shifts" should be from 0 to 2'),
     "too few taps": (lambda e: e.attributes(1, look_back=5), "more taps than look_back=5"),
 }
 
