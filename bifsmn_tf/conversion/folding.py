@@ -20,12 +20,10 @@ def value_of(variable):
 
 def batch_norm_affine(norm):
     """Batch normalization in inference mode as `(factor, offset)`, float64 vectors."""
-    gamma, beta, mean, variance = (
-        value_of(v)
-        for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    )
-    factor = gamma / np.sqrt(variance + norm.epsilon)
-    return factor, beta - mean * factor
+    gamma = 1.0 if norm.gamma is None else value_of(norm.gamma)
+    offset = 0.0 if norm.beta is None else value_of(norm.beta)
+    factor = gamma / np.sqrt(value_of(norm.moving_variance) + norm.epsilon)
+    return factor, offset - value_of(norm.moving_mean) * factor
 
 
 def fold(scale, bias, norm, outputs=None):
