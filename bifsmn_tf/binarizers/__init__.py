@@ -31,6 +31,7 @@ from bifsmn_tf.binarizers.ir_net import IRNet
 from bifsmn_tf.binarizers.lpb import LPB
 from bifsmn_tf.binarizers.straight_through_sign import BNN, RAD, DoReFa, Vanilla
 from bifsmn_tf.binarizers.xnor_net import XNORNet
+from bifsmn_tf.binarizers.zero_preserving import ZeroPreserving
 
 _BY_NAME = {
     cls.name: cls for cls in (Vanilla, BNN, XNORNet, DoReFa, BiReal, IRNet, RAD, ReActNet, LPB)
@@ -41,6 +42,7 @@ __all__ = [
     "Activation",
     "Binarizer",
     "Deployed",
+    "ZeroPreserving",
     "clipped_identity",
     "get",
     "scaling_factor",

@@ -7,17 +7,18 @@ from bifsmn_tf.layers.binarized import BinarizedLayer
 from bifsmn_tf.layers.initializers import serialize_initializer
 
 
-def _pair(value, name, minimum):
+def pair(value, name, minimum):
+    """`value` twice if it is an integer, else the pair it is; ValueError if it is neither."""
     try:
-        pair = (value, value) if isinstance(value, int) else tuple(value)
+        both = (value, value) if isinstance(value, int) else tuple(value)
     except TypeError:
-        pair = ()
-    if len(pair) != 2 or any(not isinstance(v, int) or v < minimum for v in pair):
+        both = ()
+    if len(both) != 2 or any(not isinstance(v, int) or v < minimum for v in both):
         raise ValueError(
             f"`{name}` should be an integer of at least {minimum} or a pair of them. "
             f"Received: {name}={value!r}"
         )
-    return pair
+    return both
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
@@ -76,9 +77,9 @@ class BinaryConv2D(BinarizedLayer):
             )
         self.filters = filters
         self.groups = groups
-        self.kernel_size = _pair(kernel_size, "kernel_size", 1)
-        self.strides = _pair(strides, "strides", 1)
-        self.padding = _pair(padding, "padding", 0)
+        self.kernel_size = pair(kernel_size, "kernel_size", 1)
+        self.strides = pair(strides, "strides", 1)
+        self.padding = pair(padding, "padding", 0)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
 

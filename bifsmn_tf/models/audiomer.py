@@ -70,6 +70,7 @@ class AudiomerPath(layers.Layer):
             strides=(stride, 1),
             padding=(padding, 0),
             binarizer=self.first_binarizer,
+            use_bias=False,
             name="depthwise",
         )
         self.norm = batch_norm("norm")

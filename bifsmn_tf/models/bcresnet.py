@@ -61,7 +61,7 @@ class BroadcastedBlock(layers.Layer):
         self.dilation = dilation
         self.activation = activation
         self.binarizer = binarizers.get(binarizer)
-        bits = {"binarizer": self.binarizer}
+        bits = {"binarizer": self.binarizer, "use_bias": False}
         self.frequency_conv = BinaryDepthwiseConv2D(
             (3, 1), strides=(stride, 1), padding=(1, 0), name="frequency_conv", **bits
         )
@@ -72,7 +72,7 @@ class BroadcastedBlock(layers.Layer):
         self.temporal_norm = batch_norm("temporal_norm")
         self.expansion = None
         if filters is not None:
-            self.expansion = BinaryPointwise(filters, use_bias=False, name="expansion", **bits)
+            self.expansion = BinaryPointwise(filters, name="expansion", **bits)
             self.expansion_norm = batch_norm("expansion_norm")
             self.expansion_activation = make_activation(activation, "expansion_activation")
         self.dropout = layers.SpatialDropout2D(dropout, name="dropout")

@@ -1,0 +1,70 @@
+"""The sign of the machine learning frameworks, which is zero at zero."""
+
+import keras
+from keras import ops
+
+from bifsmn_tf.binarizers.base import Binarizer
+
+# Far below any activation, far above the smallest normal float32.
+_TINY = 1e-30
+
+
+@keras.saving.register_keras_serializable(package="bifsmn_tf")
+class ZeroPreserving(Binarizer):
+    r"""Another binarizer with sign(0) = 0 for activations.
+
+    $$b_0(x) = \tfrac12 \Big(b(x) + \lim_{\epsilon \to 0+} b(x - \epsilon)\Big)$$
+
+    Where the argument of a sign is exactly zero, its two one-sided limits cancel; everything
+    else, gradients included, is the wrapped binarizer's. Behind a ReLU the activations are then
+    0 and 1, with information in them, instead of +1 everywhere. Such activations are no -1/+1
+    bits: the layer does not run on XNOR kernels as it is.
+
+    Args:
+        binarizer: The wrapped one: name, instance or configuration.
+    """
+
+    def __init__(self, binarizer):
+        from bifsmn_tf import binarizers
+
+        self.binarizer = binarizers.get(binarizer)
+        if self.binarizer is None:
+            raise ValueError(
+                "`ZeroPreserving` needs a binarizer. Received: binarizer=None"
+            )
+
+    @property
+    def name(self):
+        return self.binarizer.name
+
+    def __getattr__(self, attribute):
+        if attribute == "binarizer":  # not there yet
+            raise AttributeError(attribute)
+        return getattr(self.binarizer, attribute)
+
+    def create_variables(self, add_weight, channels):
+        return self.binarizer.create_variables(add_weight, channels)
+
+    def activation(self, x, variables=None, scale_axes=()):
+        here = self.binarizer.activation(x, variables, scale_axes)
+        below = self.binarizer.activation(ops.stop_gradient(x) - _TINY, variables, scale_axes)
+        terms = tuple(
+            (binary + 0.5 * ops.stop_gradient(lower - binary), scale)
+            for (binary, scale), (lower, _) in zip(here.terms, below.terms)
+        )
+        return here._replace(terms=terms)
+
+    def weight(self, kernel, axis, variables=None):
+        return self.binarizer.weight(kernel, axis, variables)
+
+    def weight_surrogate(self, kernel, variables=None):
+        return self.binarizer.weight_surrogate(kernel, variables)
+
+    def activation_loss(self, x):
+        return self.binarizer.activation_loss(x)
+
+    def schedule(self, variables, progress):
+        self.binarizer.schedule(variables, progress)
+
+    def get_config(self):
+        return {"binarizer": keras.saving.serialize_keras_object(self.binarizer)}
