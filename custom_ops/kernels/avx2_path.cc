@@ -12,33 +12,31 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The kernels of x86-64 processors with AVX2. Tile: 8 outputs x any number of rows, all of K.
+// The kernels of x86-64 processors with AVX2 and FMA. Tile: 8 outputs x any number of rows, all of K.
 //
 //   for every 8 outputs, for every row:
 //     for every 32-bit word k of K:
 //       x = w[k] ^ broadcast(row[k])                        8 outputs, one word of each
 //       bytes += table[x & 15] + table[x >> 4 & 15]         VPSHUFB as popcount of half bytes
-//     every 31 words at the latest, before a byte overflows: counts += sums of four bytes
+//     every 28 words at the latest, before a byte overflows: counts += sums of four bytes
 //     epilogue of 8 outputs
 //
 //   registers: bytes, counts, table, mask of half bytes, multiplier, bias, slope, limit, the rest
 //   temporaries; weights come from the first-level cache.
 //
 // Why so: there is no vector popcount before AVX-512, and the table makes one in 7 operations per
-// 256 bits. A lane is an output, so no sum crosses lanes but the one of four bytes per 31 words.
+// 256 bits. A lane is an output, so no sum crosses lanes but the one of four bytes per 28 words.
 // The memory filter's counts stand upright in bit planes of 32 channels; a plane's bits become
 // lanes by a broadcast and a compare. One file: the pieces are short and share their epilogue.
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #include <cstring>
 
 #include "custom_ops/kernels/bits.h"
 #include "custom_ops/kernels/path_x86.h"
+#include "custom_ops/kernels/avx2_common.h"
 
-// A pragma instead of compiler flags: see avx512_common.h.
 #pragma GCC push_options
 #pragma GCC target("avx2,popcnt")
 
@@ -46,17 +44,7 @@ namespace bifsmn {
 namespace avx2 {
 namespace {
 
-#define BIFSMN_INLINE inline __attribute__((always_inline))
-
-constexpr int kLanes = 8;
 constexpr int kMaxPlanes = 15;
-
-// All ones in the first `count` lanes.
-BIFSMN_INLINE __m256i LaneMask(int64_t count) {
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count < kLanes ? static_cast<int>(count) : kLanes),
-                            lane);
-}
 
 // x >= 0 by the bits of x, whether or not the thread takes subnormal numbers for zeros: the sign is
 // clear and x no NaN, or x is -0.
@@ -69,22 +57,6 @@ BIFSMN_INLINE unsigned Signs(__m256 x) {
   return ~static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(no))) & 0xff;
 }
 
-// Writes the bits of the outputs n .. n + 7 of a packed row. Blocks come in ascending order: the
-// first byte of a word clears the others.
-BIFSMN_INLINE void StoreByte(uint32_t* row, int64_t n, unsigned bits) {
-  if (n % kWordBits == 0) {
-    row[n / kWordBits] = bits;
-  } else {
-    row[n / kWordBits] |= bits << (n % kWordBits);
-  }
-}
-
-void ClearTails(uint32_t* rows, int64_t count, int outputs, int64_t stride) {
-  for (int64_t r = 0; r < count; ++r) {
-    for (int64_t w = WordsFor(outputs); w < stride; ++w) rows[r * stride + w] = 0;
-  }
-}
-
 // The float epilogue of the outputs n .. n + 7 for many rows.
 struct FloatRows {
   BIFSMN_INLINE FloatRows(const FloatEnd& end, int outputs, int64_t n, const float* residual,
@@ -94,6 +66,7 @@ struct FloatRows {
         slope(_mm256_set1_ps(end.slope)),
         mask(LaneMask(outputs - n)),
         lane_bits(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask)))),
+        full(outputs - n >= kLanes),
         residual_first(end.residual_first),
         outputs(outputs),
         n(n),
@@ -105,7 +78,7 @@ struct FloatRows {
   BIFSMN_INLINE void operator()(int64_t row, __m256i dots) const {
     const int64_t at = row * outputs + n;
     __m256 add = _mm256_setzero_ps();
-    if (residual != nullptr) add = _mm256_maskload_ps(residual + at, mask);
+    if (residual != nullptr) add = LoadLanes(residual + at, full, mask);
     __m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(dots), multiplier);
     v = _mm256_add_ps(v, bias);
     if (residual != nullptr && residual_first) v = _mm256_add_ps(v, add);
@@ -113,13 +86,14 @@ struct FloatRows {
     const __m256 keep = _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_GE_OQ);
     v = _mm256_blendv_ps(_mm256_mul_ps(v, slope), v, keep);
     if (residual != nullptr && !residual_first) v = _mm256_add_ps(v, add);
-    _mm256_maskstore_ps(out + at, mask, v);
+    StoreLanes(out + at, full, mask, v);
     if (signs != nullptr) StoreByte(signs + row * stride, n, Signs(v) & lane_bits);
   }
 
   __m256 multiplier, bias, slope;
   __m256i mask;
   unsigned lane_bits;
+  bool full;
   bool residual_first;
   int64_t outputs, n;
   const float* residual;
@@ -128,33 +102,62 @@ struct FloatRows {
   int64_t stride;
 };
 
-// Calls row(r, counts of differing bits) for the outputs n .. n + 7.
-template <typename Row>
-BIFSMN_INLINE void CountRows(const uint32_t* a, int64_t rows, const DenseWeights& w, int64_t n,
-                             const Row& row) {
-  constexpr int64_t kFull = 31;  // words until a byte may reach 255
-  const auto* block = reinterpret_cast<const __m256i*>(w.data.data()) + n / kLanes * w.a_stride;
+// kCount words of K of 8 outputs: differing bits added to byte counts, at most 8 for each word.
+template <int kCount>
+BIFSMN_INLINE void Count(const __m256i* w, const uint32_t* a, __m256i* low, __m256i* high) {
   const __m256i half = _mm256_set1_epi8(15);
   const __m256i table =
       _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
                        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-  for (int64_t r = 0; r < rows; ++r, a += w.a_stride) {
-    __m256i counts = _mm256_setzero_si256();
-    for (int64_t k = 0; k < w.words;) {
-      const int64_t end = w.words - k < kFull ? w.words : k + kFull;
-      __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
-      for (; k < end; ++k) {
-        const __m256i x = _mm256_xor_si256(_mm256_load_si256(block + k),
-                                           _mm256_set1_epi32(static_cast<int>(a[k])));
-        low = _mm256_add_epi8(low, _mm256_shuffle_epi8(table, _mm256_and_si256(x, half)));
-        high = _mm256_add_epi8(
-            high, _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi32(x, 4), half)));
-      }
-      const __m256i pairs =
-          _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
-      counts = _mm256_add_epi32(counts, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#pragma GCC unroll 4
+  for (int k = 0; k < kCount; ++k) {
+    const __m256i x = _mm256_xor_si256(_mm256_load_si256(w + k),
+                                       _mm256_set1_epi32(static_cast<int>(a[k])));
+    *low = _mm256_add_epi8(*low, _mm256_shuffle_epi8(table, _mm256_and_si256(x, half)));
+    *high = _mm256_add_epi8(
+        *high, _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi32(x, 4), half)));
+  }
+}
+
+// Byte counts to those of 32 bits.
+BIFSMN_INLINE __m256i Widen(__m256i low, __m256i high) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_add_epi8(low, high), _mm256_set1_epi8(1));
+  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+// Calls row(r, counts of differing bits) for the outputs n .. n + 7. Rows are whole 128-bit words;
+// up to two of them, the networks' widths, run without a loop.
+template <typename Row>
+BIFSMN_INLINE void CountRows(const uint32_t* a, int64_t rows, const DenseWeights& w, int64_t n,
+                             const Row& row) {
+  constexpr int64_t kFull = 28;  // words; a byte overflows with 32
+  const auto* block = reinterpret_cast<const __m256i*>(w.data.data()) + n / kLanes * w.a_stride;
+  const __m256i zero = _mm256_setzero_si256();
+  if (w.a_stride == 4) {
+    for (int64_t r = 0; r < rows; ++r, a += 4) {
+      __m256i low = zero, high = zero;
+      Count<4>(block, a, &low, &high);
+      row(r, Widen(low, high));
     }
-    row(r, counts);
+  } else if (w.a_stride == 8) {
+    for (int64_t r = 0; r < rows; ++r, a += 8) {
+      __m256i low = zero, high = zero;
+      Count<4>(block, a, &low, &high);
+      Count<4>(block + 4, a + 4, &low, &high);
+      row(r, Widen(low, high));
+    }
+  } else {
+    for (int64_t r = 0; r < rows; ++r, a += w.a_stride) {
+      __m256i counts = zero;
+      for (int64_t k = 0; k < w.words;) {
+        const int64_t end = w.words - k < kFull ? w.words : k + kFull;
+        __m256i low = zero, high = zero;
+        for (; k + 4 <= end; k += 4) Count<4>(block + k, a + k, &low, &high);
+        for (; k < end; ++k) Count<1>(block + k, a + k, &low, &high);
+        counts = _mm256_add_epi32(counts, Widen(low, high));
+      }
+      row(r, counts);
+    }
   }
 }
 
@@ -198,7 +201,8 @@ void DenseDots(const uint32_t* a, int64_t rows, const DenseWeights& w, int32_t* 
   for (int64_t n = 0; n < w.outputs; n += kLanes) {
     const __m256i mask = LaneMask(w.outputs - n);
     CountRows(a, rows, w, n, [&](int64_t r, __m256i counts) __attribute__((always_inline)) {
-      _mm256_maskstore_epi32(dots + r * w.outputs + n, mask, ToDots(w.reduction, counts));
+      StoreLanes(reinterpret_cast<float*>(dots + r * w.outputs + n), w.outputs - n >= kLanes, mask,
+                 _mm256_castsi256_ps(ToDots(w.reduction, counts)));
     });
   }
 }
@@ -233,14 +237,15 @@ void DotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd&
   for (int64_t n = 0; n < outputs; n += kLanes) {
     const FloatRows finish(end, outputs, n, residual, out, signs, stride);
     for (int64_t r = 0; r < rows; ++r) {
-      finish(r, _mm256_maskload_epi32(dots + r * outputs + n, finish.mask));
+      const auto* at = reinterpret_cast<const float*>(dots + r * outputs + n);
+      finish(r, _mm256_castps_si256(LoadLanes(at, finish.full, finish.mask)));
     }
   }
 }
 
-// Calls end(frame, n, dots) for 8 outputs at a time.
-template <typename End>
-BIFSMN_INLINE void Filter(const uint32_t* x, int64_t x_stride, int64_t frames,
+// Calls end(frame, n, dots) for 8 outputs at a time. kPlanes at least as many as w.planes.
+template <int kPlanes, typename End>
+BIFSMN_INLINE void FilterWith(const uint32_t* x, int64_t x_stride, int64_t frames,
                           const MemoryWeights& w, const End& end) {
   const int taps = static_cast<int>(w.offsets.size());
   const int64_t* offsets = w.offsets.data();
@@ -252,11 +257,12 @@ BIFSMN_INLINE void Filter(const uint32_t* x, int64_t x_stride, int64_t frames,
     while (last > 0 && t + offsets[last - 1] >= frames) --last;
     const int first = begin < last ? begin : last;
     for (int64_t word = 0; word < w.words; ++word) {
-      uint32_t plane[kMaxPlanes] = {};
+      uint32_t plane[kPlanes] = {};
       for (int i = first; i < last; ++i) {
         uint32_t carry =
             ~(x[(t + offsets[i]) * x_stride + word] ^ w.signs[i * w.stride + word]);
-        for (int p = 0; p < w.planes; ++p) {
+#pragma GCC unroll 15
+        for (int p = 0; p < kPlanes; ++p) {
           const uint32_t next = plane[p] & carry;
           plane[p] ^= carry;
           carry = next;
@@ -265,7 +271,8 @@ BIFSMN_INLINE void Filter(const uint32_t* x, int64_t x_stride, int64_t frames,
       for (int64_t n = word * kWordBits; n < w.outputs && n < (word + 1) * kWordBits;
            n += kLanes) {
         __m256i dots = _mm256_set1_epi32(first - last);
-        for (int p = 0; p < w.planes; ++p) {
+#pragma GCC unroll 15
+        for (int p = 0; p < kPlanes; ++p) {
           const __m256i bits =
               _mm256_set1_epi32(static_cast<int>(plane[p] >> (n % kWordBits)));
           const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(bits, bit), bit);
@@ -274,6 +281,16 @@ BIFSMN_INLINE void Filter(const uint32_t* x, int64_t x_stride, int64_t frames,
         end(t, n, dots);
       }
     }
+  }
+}
+
+template <typename End>
+BIFSMN_INLINE void Filter(const uint32_t* x, int64_t x_stride, int64_t frames,
+                          const MemoryWeights& w, const End& end) {
+  if (w.planes <= 3) {
+    FilterWith<3>(x, x_stride, frames, w, end);
+  } else {
+    FilterWith<kMaxPlanes>(x, x_stride, frames, w, end);
   }
 }
 
@@ -314,6 +331,8 @@ const KernelPath& Avx2Path() {
     p.dots_to_float = avx2::DotsToFloat;
     p.memory_to_float = avx2::MemoryToFloat;
     p.memory_to_bits = avx2::MemoryToBits;
+    p.float_conv = avx2::FloatConv;
+    p.float_matvec = avx2::FloatMatvec;
     p.dual = Avx2Dual();
     return p;
   }();

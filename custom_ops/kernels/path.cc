@@ -81,7 +81,8 @@ const std::vector<const KernelPath*>& AvailablePaths() {
     // The compiler's runtime asks CPUID, and XGETBV whether the system saves the wide registers.
     __builtin_cpu_init();
     if (__builtin_cpu_supports("popcnt")) found.push_back(&PopcntPath());
-    if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("avx2")) {
+    if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("avx2") &&
+        __builtin_cpu_supports("fma")) {
       found.push_back(&Avx2Path());
     }
     if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("avx512f") &&

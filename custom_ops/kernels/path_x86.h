@@ -25,7 +25,7 @@ namespace bifsmn {
 // SSE2 and POPCNT.
 const KernelPath& PopcntPath();
 
-// AVX2.
+// AVX2 and FMA.
 const KernelPath& Avx2Path();
 
 // AVX-512 F, BW, VL, DQ and VPOPCNTDQ.
