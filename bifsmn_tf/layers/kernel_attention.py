@@ -30,9 +30,11 @@ class OrthogonalFeatures(initializers.Initializer):
     def __call__(self, shape, dtype=None):
         rng = np.random.default_rng(int(self.seed) % 2**32)
         rows, size = shape
-        blocks = [
-            np.linalg.qr(rng.normal(size=(size, size)))[0].T for _ in range(-(-rows // size))
-        ]
+        blocks = []
+        for _ in range(-(-rows // size)):
+            q, r = np.linalg.qr(rng.normal(size=(size, size)))
+            # Signs that make the factors uniformly distributed, whatever the algorithm's own.
+            blocks.append((q * np.sign(np.diag(r))).T)
         lengths = np.linalg.norm(rng.normal(size=(rows, size)), axis=1, keepdims=True)
         return ops.convert_to_tensor(np.concatenate(blocks)[:rows] * lengths, dtype)
 

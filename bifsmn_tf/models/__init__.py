@@ -35,11 +35,11 @@ _BY_NAME = {
 NAMES = tuple(_BY_NAME)
 
 
-def get(name, num_classes, **kwargs):
+def get(network, num_classes, **kwargs):
     """Makes a network by its name.
 
     Args:
-        name: One of `NAMES`.
+        network: Name, one of `NAMES`.
         num_classes: Number of classes.
         **kwargs: Further arguments of the class.
 
@@ -49,11 +49,11 @@ def get(name, num_classes, **kwargs):
     Raises:
         ValueError: If the name is not known.
     """
-    if name not in _BY_NAME:
+    if network not in _BY_NAME:
         raise ValueError(
-            f"The name of a network should be one of {', '.join(NAMES)}. Received: {name!r}"
+            f"The name of a network should be one of {', '.join(NAMES)}. Received: {network!r}"
         )
-    return _BY_NAME[name](num_classes, **kwargs)
+    return _BY_NAME[network](num_classes, **kwargs)
 
 
 def small(num_classes, model=BiFSMN, **kwargs):

@@ -17,9 +17,9 @@ from bifsmn_tf.layers.switchable_batch_norm import batch_norm
 from bifsmn_tf.models.comparison import ComparisonNetwork, build_in_turn, check_positive_integers
 
 _VARIANTS = {
-    "S": (1, 4, 8, 8, 16, 16, 32, 32, 64, 64),
-    "M": (1, 4, 8, 16, 16, 32, 64, 128),
-    "L": (1, 4, 8, 16, 16, 32, 32, 64, 64, 96, 96, 192),
+    "S": (4, 8, 8, 16, 16, 32, 32, 64, 64),
+    "M": (4, 8, 16, 16, 32, 64, 128),
+    "L": (4, 8, 16, 16, 32, 32, 64, 64, 96, 96, 192),
 }
 # Padding of the residual convolutions, chosen by the source for its own lengths.
 _RESIDUAL_PADDING = (3, 4, 4, 3, 3, 3, 3, 4, 4, 4, 4)
@@ -74,7 +74,10 @@ class AudiomerPath(layers.Layer):
             name="depthwise",
         )
         self.norm = batch_norm("norm")
-        self.pointwise = BinaryPointwise(filters, use_bias=False, name="pointwise", **bits)
+        # The padding of a width-1 kernel adds a frame of zeros at each end.
+        self.pointwise = BinaryConv2D(
+            filters, 1, padding=(1, 0), use_bias=False, name="pointwise", **bits
+        )
         self.squeeze = BinaryPointwise(_SQUEEZED, name="squeeze", **bits)
         self.squeeze_activation = make_activation(activation, "squeeze_activation")
         self.excite = BinaryPointwise(filters, name="excite", **bits)
@@ -82,24 +85,20 @@ class AudiomerPath(layers.Layer):
     def build(self, input_shape):
         batch, frames, channels = input_shape
         shape = (batch, frames, 1, channels)
-        self.depthwise.build(shape)
-        self.norm.build((batch, frames, channels))
-        self.pointwise.build((batch, frames, channels))
-        self.squeeze.build((batch, 1, self.filters))
-        self.squeeze_activation.build((batch, 1, _SQUEEZED))
-        self.excite.build((batch, 1, _SQUEEZED))
+        build_in_turn(shape, self.depthwise, self.norm, self.pointwise)
+        shape = (batch, 1, self.filters)
+        build_in_turn(shape, self.squeeze, self.squeeze_activation, self.excite)
 
     def call(self, inputs, training=None):
-        x = ops.squeeze(self.depthwise(ops.expand_dims(inputs, 2)), 2)
-        x = self.pointwise(self.norm(x, training=training))
-        x = ops.pad(x, ((0, 0), (1, 1), (0, 0)))
+        x = self.depthwise(ops.expand_dims(inputs, 2))
+        x = ops.squeeze(self.pointwise(self.norm(x, training=training)), 2)
         factors = self.squeeze_activation(self.squeeze(ops.mean(x, axis=1, keepdims=True)))
         return x * activations.sigmoid(self.excite(factors))
 
     def compute_output_shape(self, input_shape):
         batch, frames, channels = input_shape
         shape = self.depthwise.compute_output_shape((batch, frames, 1, channels))
-        return (batch, shape[1] and shape[1] + 2, self.filters)
+        return (batch, self.pointwise.compute_output_shape(shape)[1], self.filters)
 
     def get_config(self):
         return {
@@ -288,12 +287,14 @@ class Audiomer(ComparisonNetwork):
 
     Args:
         num_classes: Number of classes.
-        variant: "S", "M" or "L": widths of the blocks.
+        variant: "S", "M" or "L": number and widths of the blocks.
+        channels: Widths of the blocks, 11 at most, instead of a variant's.
         dropout: Rate after attention and before the last layer.
         context: Whether to have the source's context path, whose output nothing reads and whose
             weights get no gradient (55,523 parameters of "L").
         num_samples: Samples of the waveform, one second at 8,192 Hz by default. The paddings of
-            the source fit multiples of 512 ("S"), 128 ("M") or 2,048 ("L") only.
+            the source fit multiples of 2 ** (number of blocks) only: 512, 128 and 2,048 for the
+            three variants.
         binarizer: Name or instance, see `bifsmn_tf.binarizers`; None for the float network.
         mode: "faithful" or "sound", see above.
         sign_of_zero: Sign of an exact zero in activations, 0 or 1; None: 0 if faithful, else 1.
@@ -316,6 +317,7 @@ class Audiomer(ComparisonNetwork):
         self,
         num_classes,
         variant="L",
+        channels=None,
         dropout=0.2,
         context=True,
         num_samples=8192,
@@ -327,14 +329,19 @@ class Audiomer(ComparisonNetwork):
             raise ValueError(
                 f"`variant` should be one of {sorted(_VARIANTS)}. Received: variant={variant!r}"
             )
-        unit = 2 ** (len(_VARIANTS[variant]) - 1)
+        self.channels = tuple(_VARIANTS[variant] if channels is None else channels)
+        if not 1 <= len(self.channels) <= len(_RESIDUAL_PADDING):
+            raise ValueError(
+                f"`channels` should hold 1 to {len(_RESIDUAL_PADDING)} integers, one per block. "
+                f"Received: channels={channels!r}"
+            )
+        unit = 2 ** len(self.channels)
         if num_samples % unit:
             raise ValueError(
                 f"`num_samples` should be a multiple of {unit}, for only then have both paths of "
                 f"every block the same number of frames; one second at 8,192 Hz has 8192. "
                 f"Received: num_samples={num_samples}"
             )
-        self.variant = variant
         self.dropout = dropout
         self.context = bool(context)
         self.num_samples = num_samples
@@ -352,12 +359,10 @@ class Audiomer(ComparisonNetwork):
                 name=f"block{number}",
             )
             for number, (filters, padding) in enumerate(
-                zip(_VARIANTS[variant][1:], _RESIDUAL_PADDING), 1
+                zip(self.channels, _RESIDUAL_PADDING), 1
             )
         ]
-        self.hidden = BinaryDense(
-            _VARIANTS[variant][-1], binarizer=binarizer, name="hidden"
-        )
+        self.hidden = BinaryDense(self.channels[-1], binarizer=binarizer, name="hidden")
         self.hidden_dropout = layers.Dropout(dropout, name="hidden_dropout")
         self.classifier = BinaryDense(num_classes, binarizer=None, name="classifier")
         self.finish((num_samples,))
@@ -391,7 +396,7 @@ class Audiomer(ComparisonNetwork):
     def get_config(self):
         return {
             **super().get_config(),
-            "variant": self.variant,
+            "channels": list(self.channels),
             "dropout": self.dropout,
             "context": self.context,
             "num_samples": self.num_samples,

@@ -102,7 +102,7 @@ def fill_audiomer(model):
         for side, path in enumerate((block.query, block.context)):
             first = 14 * number + 4 * side
             fill_depthwise(path.depthwise, first)
-            fill_dense(path.pointwise, first + 1)
+            fill_conv(path.pointwise, first + 1)
             fill_dense(path.squeeze, first + 2)
             fill_dense(path.excite, first + 3)
             fill_norm(path.norm, 2 * number + side)

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from test_models import parameters, randomize
 
-from bifsmn_tf import binarizers, distillation, models
+from bifsmn_tf import distillation, models
+from bifsmn_tf.layers import BinaryDense
 from bifsmn_tf.models.variables import variables_by_path
 from bifsmn_tf.training import ThinnableDistiller, initialize_student
 
@@ -19,15 +20,17 @@ TINY = {
     },
     "vgg19bn": {"widths": (4, 4, 6, 6, 8), "hidden_size": 12},
     "bcresnet": {"width": 1, "num_frames": 8},
-    "audiomer": {"variant": "M", "num_samples": 256},
+    "audiomer": {"channels": (4, 6, 8), "num_samples": 64},
 }
 NETWORKS = tuple(TINY)
+BINARIZERS = (
+    "vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb"
+)
 MODES = ("faithful", "sound")
-PUBLISHED = {"fsmn": 12, "vgg19bn": 12, "bcresnet": 12, "audiomer": 12}
 
 
-def tiny(name, num_classes=3, **kwargs):
-    return models.get(name, num_classes, **{**TINY[name], **kwargs})
+def tiny(network, num_classes=3, **kwargs):
+    return models.get(network, num_classes=num_classes, **{**TINY[network], **kwargs})
 
 
 def inputs(model, batch=3, seed=0):
@@ -166,7 +169,8 @@ COSTS = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(c, marks=pytest.mark.slow) if c == "vgg19bn" else c for c in COSTS]
+    "name",
+    [pytest.param(c, marks=pytest.mark.slow) if c in ("vgg19bn", "audiomer") else c for c in COSTS],
 )
 def test_costs_and_binarized_layers(name):
     total, first_and_last, weights, number = COSTS[name]
@@ -271,8 +275,11 @@ def test_one_switch(name, binarizer):
             model(x, thin=thin)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "name, mode",
+    [*((name, mode) for name in ("fsmn", "vgg19bn") for mode in MODES), ("bcresnet", "sound"),
+     ("audiomer", "faithful")],
+)  # fmt: skip
 def test_training_step(name, mode):
     teacher, student = tiny(name, mode=mode), tiny(name, mode=mode, binarizer="vanilla")
     distiller = ThinnableDistiller(
@@ -310,6 +317,7 @@ def test_symbolic_and_compiled(name):
 def test_hidden_states_need_a_network_that_has_them():
     networks = [tiny("vgg19bn", binarizer=b, mode="sound") for b in ("vanilla", None)]
     distiller = ThinnableDistiller(*networks, distillation=distillation.HED())
+    distiller.compile("sgd")
     with pytest.raises(ValueError, match="positive number of matched blocks. Received: 0 and 0"):
         distiller.switch_losses(inputs(networks[0]), np.zeros(3))
 
@@ -322,12 +330,17 @@ def spread(model):
 
 @pytest.mark.parametrize("name", ["vgg19bn", "bcresnet"])
 def test_sign_of_zero_after_relu(name):
-    assert spread(tiny(name, binarizer="vanilla")) > 1e-3
-    assert spread(tiny(name, binarizer="vanilla", mode="sound")) > 1e-3
-    assert spread(tiny(name, binarizer="vanilla", sign_of_zero=1)) == 0
+    def difference(**kwargs):
+        keras.utils.set_random_seed(1)
+        wide = {"widths": (16,) * 5, "hidden_size": 32} if name == "vgg19bn" else {}
+        return spread(tiny(name, binarizer="vanilla", **wide, **kwargs))
+
+    assert difference() > 1e-5
+    assert difference(mode="sound") > 1e-5
+    assert difference(sign_of_zero=1) == 0
 
 
-def binarized_inputs(model, x):
+def binarized_inputs(model, x, training=False):
     """What the binarized layers read, by path."""
     seen = {}
 
@@ -341,11 +354,11 @@ def binarized_inputs(model, x):
     for layer in linear_layers(model):
         if layer.binarizer is not None:
             layer.call = watched(layer, layer.call)
-    model(x)
+    model(x, training=training)
     return seen
 
 
-@pytest.mark.parametrize("name, published", [("vgg19bn", 17), ("bcresnet", 16), ("audiomer", 14)])
+@pytest.mark.parametrize("name, published", [("vgg19bn", 17), ("bcresnet", 16), ("audiomer", 6)])
 def test_layers_behind_relu(name, published):
     def of_one_sign(mode):
         model = tiny(name, binarizer="vanilla", mode=mode)
@@ -354,7 +367,7 @@ def test_layers_behind_relu(name, published):
         return sum(float(values.min()) >= 0 for values in seen.values())
 
     assert of_one_sign("faithful") >= published
-    assert of_one_sign("sound") == 0
+    assert of_one_sign("sound") <= 1
 
 
 def test_first_memory_of_fsmn_sees_both_signs_only_if_centred():
@@ -362,9 +375,7 @@ def test_first_memory_of_fsmn_sees_both_signs_only_if_centred():
     for mode in MODES:
         model = tiny("fsmn", binarizer="vanilla", mode=mode)
         x = inputs(model, 16)
-        for _ in range(200):
-            model(x, training=True)
-        seen = binarized_inputs(model, x)
+        seen = binarized_inputs(model, x, training=True)
         (values,) = (v for path, v in seen.items() if path.endswith("/memory1"))
         shares.append((values >= 0).mean())
     assert shares[0] < 0.1 and 0.3 < shares[1] < 0.7
@@ -372,7 +383,7 @@ def test_first_memory_of_fsmn_sees_both_signs_only_if_centred():
 
 def test_frames_at_the_ends_of_audiomer_are_zero():
     for binarizer in (None, "vanilla"):
-        model = tiny("audiomer", binarizer=binarizer)
+        model = tiny("audiomer", binarizer=binarizer, context=False)
         randomize(model)
         x = inputs(model)
         stream = np.concatenate([np.tile(model.token, (3, 1)), x], axis=1)[..., None]
@@ -380,7 +391,10 @@ def test_frames_at_the_ends_of_audiomer_are_zero():
             path = np.asarray(block.query(stream))
             assert not path[:, 0].any() and not path[:, -1].any() and path[:, 1:-1].any()
             stream = block(stream)
-        assert spread(model) > 1e-3
+
+
+def test_audiomer_hears():
+    assert spread(tiny("audiomer")) > 1e-5
 
 
 def test_context_path_of_audiomer_has_no_influence():
@@ -402,7 +416,7 @@ def test_context_path_of_audiomer_has_no_influence():
 def test_lengths_that_fit_audiomer():
     def fits(samples):
         try:
-            tiny("audiomer", num_samples=samples)
+            tiny("audiomer", num_samples=samples, context=False)
         except ValueError:
             return False
         return True
@@ -410,14 +424,14 @@ def test_lengths_that_fit_audiomer():
     # Frames of the two paths, whose paddings are given, at every halving.
     def agree(samples):
         frames = samples + 128
-        for padding in (3, 4, 4, 3, 3, 3, 3):
+        for padding in (3, 4, 4):
             path, residual = (frames + 1) // 2 + 3, frames // 2 + padding
             if path != residual:
                 return False
             frames = path
         return True
 
-    lengths = range(64, 1024, 64)
+    lengths = range(4, 44, 4)
     assert [n for n in lengths if fits(n)] == [n for n in lengths if agree(n)] != []
     with pytest.raises(ValueError, match="`num_samples` should be a multiple of 2048.*=16000"):
         models.Audiomer(12, num_samples=16_000)
@@ -452,19 +466,55 @@ def test_redrawing_the_random_directions():
         ("fsmn", {"sign_of_zero": -1}, "`sign_of_zero` should be 0, 1, or None"),
         ("fsmn", {"binarizer": "vanila"}, "`binarizer` should be one of"),
         ("fsmn", {"labels": ["a"]}, "`labels` should hold 3 names"),
-        ("fsmn", {"num_classes": 0}, "`num_classes` should be a positive integer"),
+        ("vgg19bn", {"num_classes": 0}, "`num_classes` should be a positive integer"),
         ("vgg19bn", {"num_frames": 31}, "`num_mels` and `num_frames` should be at least 32"),
         ("vgg19bn", {"widths": (4, 4)}, "`widths` should hold five integers"),
         ("bcresnet", {"num_mels": 32}, "`num_mels` should be a multiple of 40"),
         ("bcresnet", {"width": 1.5}, "`width` should be a positive integer"),
         ("bcresnet", {"groups": 3}, "groups"),
         ("audiomer", {"variant": "XL"}, "`variant` should be one of"),
-        ("audiomer", {"num_samples": 1000}, "`num_samples` should be a multiple of 128"),
+        ("audiomer", {"num_samples": 63}, "`num_samples` should be a multiple of 8"),
+        ("audiomer", {"channels": ()}, "`channels` should hold 1 to 11 integers"),
     ],
 )
 def test_wrong_arguments(name, arguments, message):
     with pytest.raises(ValueError, match=f"{message}(.|\n)*Received"):
         tiny(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    "name, binarizer",
+    [
+        pytest.param(n, b, marks=pytest.mark.slow if n == "bcresnet" and b != "ir_net" else ())
+        for n in NETWORKS for b in BINARIZERS
+    ],
+)  # fmt: skip
+def test_every_binarizer(name, binarizer):
+    # The first layers of Audiomer have a fan-in of 1 and 2, BC-ResNet's depthwise ones of 3.
+    model = tiny(name, binarizer=binarizer, mode="sound" if name == "fsmn" else "faithful")
+    x = tf.convert_to_tensor(inputs(model, 2))
+    with tf.GradientTape() as tape:
+        logits = model(x, training=True)
+        loss = tf.reduce_sum(logits**2) + sum(model.losses)
+    assert np.isfinite(logits).all() and logits.shape == (2, 3)
+    assert (len(model.losses) > 0) == (binarizer == "rad")
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert gradient is None or np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("fan_in", [1, 2])
+@pytest.mark.parametrize("binarizer", BINARIZERS)
+def test_binarizers_of_few_weights(binarizer, fan_in):
+    layer = BinaryDense(5, binarizer=binarizer)
+    x = tf.convert_to_tensor(np.random.default_rng(0).normal(size=(4, fan_in)), tf.float32)
+    with tf.GradientTape() as tape:
+        y = layer(x)
+        loss = tf.reduce_sum(y**2)
+    binary, scale = layer.binary_weight()
+    assert set(np.unique(binary)) <= {-1.0, 1.0} and (np.asarray(scale) > 0).all()
+    assert np.isfinite(y).all()
+    for gradient in tape.gradient(loss, layer.trainable_variables):
+        assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
