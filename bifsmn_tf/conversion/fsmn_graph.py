@@ -23,33 +23,34 @@ class FSMNDeployment(Deployment, model=FSMN):
             factor, offset = batch_norm_affine(self.model.input_norm)
             x = x * self._constant(("input_norm", "factor"), factor)
             x = x + self._constant(("input_norm", "offset"), offset)
-        mapped = self._float_dense(x, self.model.linears[0])
-        return x[0], mapped[0]
+        return x, self._float_dense(x, self.model.linears[0])
 
     def tail(self, x, thin=1.0, collect=None):
         model = self.model
         model.switch_index(thin)
         outputs = [] if collect is None else collect
-        x, mapped = x
         layers = zip(model.linears, model.memories, model.projections, model.activations)
-        for number, (linear, memory, projection, activation) in enumerate(layers):
-            if model.binarizer is None:
-                if number > 0:
-                    mapped = self._float_dense(x[None], linear)[0]
-                filtered = self._memory(x[None], (memory.name,), memory)
-                x = self._activate(mapped + self._float_dense(filtered, projection)[0], activation)
-                continue
-            if number > 0:
-                mapped = self._apply_dense(x, (linear.name,), 0, linear)
-                outputs.append(mapped)
-            filtered = self._apply_memory(
-                x, (memory.name,), 0, memory, packed_for=projection
-            )
-            x = self._apply_dense(
-                filtered, (projection.name,), 0, projection, activation=activation,
-                residual=mapped, residual_first=True,
-            )
-            outputs += [filtered, x]
+        x, mapped = x
+        if model.binarizer is None:
+            for linear, memory, projection, activation in layers:
+                if linear is not model.linears[0]:
+                    mapped = self._float_dense(x, linear)
+                filtered = self._memory(x, (memory.name,), memory)
+                x = self._activate(mapped + self._float_dense(filtered, projection), activation)
+        else:
+            x, mapped = (tf.reshape(value, value.shape[1:]) for value in (x, mapped))
+            for linear, memory, projection, activation in layers:
+                if linear is not model.linears[0]:
+                    mapped = self._apply_dense(x, (linear.name,), 0, linear)
+                    outputs.append(mapped)
+                filtered = self._apply_memory(
+                    x, (memory.name,), 0, memory, packed_for=projection
+                )
+                x = self._apply_dense(
+                    filtered, (projection.name,), 0, projection, activation=activation,
+                    residual=mapped, residual_first=True,
+                )
+                outputs += [filtered, x]
         return self._scores(x, value_of(model.classifier.kernel), value_of(model.classifier.bias))
 
     def _float_dense(self, x, layer):

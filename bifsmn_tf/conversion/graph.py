@@ -95,7 +95,7 @@ class Deployment:
         return self.tail(self.stem(features), thin)
 
     def stem(self, features):
-        """What comes before any custom operator."""
+        """What comes before any custom operator, a tensor or several."""
         raise NotImplementedError
 
     def tail(self, x, thin=1.0, collect=None):
@@ -240,7 +240,8 @@ def deployed_form(layer):
     Raises:
         ConversionError: If the operators do not have it.
     """
-    form = layer.binarizer.deployed(layer.binarizer_variables)
+    with tf.init_scope():
+        form = layer.binarizer.deployed(layer.binarizer_variables)
     if form is None:
         raise ConversionError(
             "The operators binarize an activation to the sign of its difference from a constant "

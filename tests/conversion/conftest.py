@@ -26,8 +26,10 @@ def give_statistics(model, seed=0, negative=0.2):
         elif name.startswith("threshold"):  # of LPB
             variable.assign(random.normal(0, 0.2, shape))
     # The first normalization sees decibels.
-    model.norm1.moving_mean.assign(random.normal(0, 10, model.norm1.moving_mean.shape))
-    model.norm1.moving_variance.assign(random.uniform(100, 900, model.norm1.gamma.shape))
+    first = getattr(model, "norm1", None) or getattr(model, "input_norm", None)
+    if first is not None:
+        first.moving_mean.assign(random.normal(0, 10, first.moving_mean.shape))
+        first.moving_variance.assign(random.uniform(100, 900, first.moving_mean.shape))
     return model
 
 

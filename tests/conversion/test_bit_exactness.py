@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import SIZES, give_statistics
 
 from bifsmn_tf.conversion import Deployment
+from bifsmn_tf.models import FSMN, BiFSMN, BiFSMNv2
 from bifsmn_tf.runtime import ops_library
 
 ai_edge = pytest.importorskip("ai_edge_litert.interpreter")
@@ -27,7 +29,8 @@ def with_intermediates(model, thin):
         outputs = []
         scores = deployment.tail(stem, thin, collect=outputs)
         named = {f"op{i:02d}": x for i, x in enumerate(outputs)}
-        return {"stem": stem, "scores": scores, **named}
+        stem = {f"stem{i}": x for i, x in enumerate(tf.nest.flatten(stem))}
+        return {"scores": scores, **stem, **named}
 
     archive = keras.export.ExportArchive()
     spec = tf.TensorSpec((1, model.num_frames, model.num_mels, 1), tf.float32, name="features")
@@ -39,9 +42,29 @@ def with_intermediates(model, thin):
         return deployment, converter.convert()
 
 
+def networks():
+    tiny = {**SIZES, "num_blocks": 2, "switches": (1.0, 0.5)}
+    return {
+        "bifsmn_v2": lambda: BiFSMNv2(4, **tiny),
+        "bifsmn_v2_odd": lambda: BiFSMNv2(4, **{**tiny, "memory_size": 33, "hidden_size": 65}),
+        "react_net": lambda: BiFSMN(4, binarizer="react_net", **tiny),
+        "fsmn": lambda: FSMN(4, 64, 128, 2, mode="sound", binarizer="vanilla"),
+        "fsmn_dual": lambda: FSMN(4, 64, 128, 2, binarizer="lpb"),
+    }
+
+
 @pytest.mark.parametrize("thin", [1.0, 0.25])
 def test_bits_of_a_whole_network(student, features, thin):
-    deployment, content = with_intermediates(student, thin)
+    check_bits(student, features, thin)
+
+
+@pytest.mark.parametrize("name", networks())
+def test_bits_of_other_networks(name, features):
+    check_bits(give_statistics(networks()[name]()), features[:4], 1.0)
+
+
+def check_bits(model, features, thin):
+    deployment, content = with_intermediates(model, thin)
     results = {}
     for name, (interpreter, load_delegate) in INTERPRETERS.items():
         runner = interpreter(
@@ -50,11 +73,16 @@ def test_bits_of_a_whole_network(student, features, thin):
         results[name] = [
             runner(features=np.transpose(x, (1, 0, 2))[None]) for x in features
         ]
-    for outputs in results["tensorflow"]:
+    def computed(outputs):
         # From the stem on: the float convolution itself may round differently.
         expected = []
-        deployment.tail(tf.constant(outputs["stem"]), thin, collect=expected)
-        assert len(expected) == len(outputs) - 2
+        stem = [tf.constant(outputs[name]) for name in sorted(outputs) if name[:4] == "stem"]
+        deployment.tail(stem[0] if len(stem) == 1 else stem, thin, collect=expected)
+        assert len(expected) == sum(name[:2] == "op" for name in outputs) > 4
+        return expected
+
+    for outputs in results["tensorflow"]:
+        expected = computed(outputs)
         for i, tensor in enumerate(expected):
             array = outputs[f"op{i:02d}"]
             assert array.dtype == tensor.numpy().dtype
@@ -62,9 +90,7 @@ def test_bits_of_a_whole_network(student, features, thin):
                 array.view(np.int32), tensor.numpy().view(np.int32), err_msg=f"operator {i}"
             )
     for ours, theirs in zip(results["tensorflow"], results["ai_edge_litert"]):
-        expected = []
-        deployment.tail(tf.constant(theirs["stem"]), thin, collect=expected)
-        for i, tensor in enumerate(expected):
+        for i, tensor in enumerate(computed(theirs)):
             np.testing.assert_array_equal(
                 theirs[f"op{i:02d}"].view(np.int32), tensor.numpy().view(np.int32)
             )
