@@ -177,15 +177,24 @@ struct EndJob {
     for (int64_t r = 0; r < rows; ++r) {
       uint32_t* words = signs == nullptr ? nullptr : signs + r * signs_stride;
       for (int n = 0; n < whole; n += kWordBits) {
+        const int64_t at = r * outputs + n;
+        NeonFinish f;
+        float32x4_t multiplier[kGroups], bias[kGroups];
+        BIFSMN_NEON_UNROLL
+        for (int g = 0; g < kGroups; ++g) {
+          f.v[g] = source.Load(r, at + 4 * g);
+          multiplier[g] = vld1q_f32(end.multiplier + n + 4 * g);
+          bias[g] = vld1q_f32(end.bias + n + 4 * g);
+        }
+        f.Affine<kGroups>(multiplier, bias);
+        f.Rest<kResidual, kSlope>(slope, [&](int g) BIFSMN_NEON_LAMBDA {
+          return vld1q_f32(residual + at + 4 * g);
+        });
         uint32x4_t masks[kGroups];
         BIFSMN_NEON_UNROLL
         for (int g = 0; g < kGroups; ++g) {
-          const int64_t at = r * outputs + n + 4 * g;
-          const float32x4_t v = NeonFinish<kResidual, kSlope>(
-              source.Load(r, at), vld1q_f32(end.multiplier + n + 4 * g),
-              vld1q_f32(end.bias + n + 4 * g), slope, residual + (kAdd ? at : 0));
-          vst1q_f32(out + at, v);
-          masks[g] = vcgezq_f32(v);
+          vst1q_f32(out + at + 4 * g, f.v[g]);
+          masks[g] = vcgezq_f32(f.v[g]);
         }
         if (words != nullptr) words[n / kWordBits] = WordOf(masks);
       }

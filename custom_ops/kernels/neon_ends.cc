@@ -15,19 +15,25 @@
 // Epilogues of the NEON paths.
 //
 // Counts come with the eight frames of an output in one register; outputs and residuals have the
-// outputs of a frame side by side. Four outputs are turned at a time:
+// outputs of a frame side by side. Eight outputs are turned at a time:
 //
-//   c[4] : counts of four outputs, eight frames each       4 loads
-//   two levels of ZIP: the four outputs of frames 2 i and 2 i + 1 in one register     8 zip
-//   dot[f] = (K - c) - c, the second subtraction widening                    4 sub, 8 ssubl
-//   v[f] = float epilogue of dot[f]                                     8 each of its steps
+//   c[8]  : counts of eight outputs, eight frames each                         8 loads
+//   two levels of ZIP: outputs 0..3 of frames 2 i and 2 i + 1 in one register,
+//   outputs 4..7 in another                                                    16 zip
+//   dot   = (K - c) - c, the second subtraction widening                       8 sub, 16 ssubl
+//   for frames 0..3, then 4..7: v[8] = float epilogue of dot          8 times each of its steps
+//   signs = v >= 0 as 32-bit masks, halved twice                     16 cmge, 8 uzp1, 4 uzp1
+//           half a byte for each output                                        2 bit
+//   bytes of 128 outputs: pairwise sums and unzipping leave 128 bits of each frame
+//                                                            32 and, 24 addp, 16 uzp for 8 frames
 //
-// Eight frames are eight independent chains: enough for the latency of an in-order core.
+//   registers: c 8, then pairs 8 and K - c 8 | v 8 | products, residuals or masks 8 |
+//              multiplier 2, bias 2 | K, slope, lower halves
 //
-// Signs: v >= 0 gives 32-bit masks; two levels of UZP1 leave a byte for each output of four frames;
-// the outputs' places in a byte are ANDed in, and a pairwise tree over 32 outputs leaves a word
-// for each of four frames in one register. Comparing floats is exact here: a thread that flushes
-// subnormals has flushed v already.
+// Why so: in-order cores execute this as it is written: each step for eight registers before the
+// next one, so that nothing waits for a result, and loads and stores together. Rows are found by
+// one pointer for each frame and a common index; the residual is a constant distance away.
+// Comparing floats is exact here: a thread that flushes subnormals has flushed v already.
 
 #if defined(__aarch64__)
 
@@ -36,104 +42,72 @@
 #include <cstring>
 
 #include "custom_ops/kernels/bits.h"
+#include "custom_ops/kernels/neon_tiles.h"
 
 namespace bifsmn {
 namespace {
 
-constexpr int kFrames = 8;
+constexpr int kFrames = kNeonFrames;
 
+using pinned::LoadAt;
 
-// Dot products of four outputs with eight frames.
-BIFSMN_NEON_INLINE void TurnedDots(const uint16_t* counts, uint16x8_t reduction,
-                                   int32x4_t dots[kFrames]) {
-  const uint16x8_t c0 = vld1q_u16(counts), c1 = vld1q_u16(counts + 8);
-  const uint16x8_t c2 = vld1q_u16(counts + 16), c3 = vld1q_u16(counts + 24);
-  const uint16x8_t a = vzip1q_u16(c0, c2), b = vzip1q_u16(c1, c3);
-  const uint16x8_t d = vzip2q_u16(c0, c2), e = vzip2q_u16(c1, c3);
-  const uint16x8_t pairs[4] = {vzip1q_u16(a, b), vzip2q_u16(a, b), vzip1q_u16(d, e),
-                               vzip2q_u16(d, e)};
+// kFours times four outputs, eight frames: register i of a four has the outputs of frame 2 i and
+// those of frame 2 i + 1.
+template <int kFours>
+BIFSMN_NEON_INLINE void Turn(const uint16x8_t c[kFours][4], uint16x8_t pairs[kFours][4]) {
+  uint16x8_t t[kFours][4];
   BIFSMN_NEON_UNROLL
-  for (int i = 0; i < 4; ++i) {
-    const int16x8_t agree = vreinterpretq_s16_u16(vsubq_u16(reduction, pairs[i]));
-    const int16x8_t differ = vreinterpretq_s16_u16(pairs[i]);
-    dots[2 * i] = vsubl_s16(vget_low_s16(agree), vget_low_s16(differ));
-    dots[2 * i + 1] = vsubl_high_s16(agree, differ);
+  for (int i = 0; i < kFours; ++i) {
+    t[i][0] = pinned::Zip1(c[i][0], c[i][2]), t[i][1] = pinned::Zip1(c[i][1], c[i][3]);
+    t[i][2] = pinned::Zip2(c[i][0], c[i][2]), t[i][3] = pinned::Zip2(c[i][1], c[i][3]);
+  }
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < kFours; ++i) {
+    pairs[i][0] = pinned::Zip1(t[i][0], t[i][1]), pairs[i][1] = pinned::Zip2(t[i][0], t[i][1]);
+    pairs[i][2] = pinned::Zip1(t[i][2], t[i][3]), pairs[i][3] = pinned::Zip2(t[i][2], t[i][3]);
   }
 }
 
-// Four outputs of all frames to masks of one byte each, frames 0..3 and 4..7.
-BIFSMN_NEON_INLINE void Narrow(const uint32x4_t masks[kFrames], uint8x16_t bytes[2]) {
-  BIFSMN_NEON_UNROLL
-  for (int half = 0; half < 2; ++half) {
-    const uint16x8_t a = vuzp1q_u16(vreinterpretq_u16_u32(masks[4 * half]),
-                                    vreinterpretq_u16_u32(masks[4 * half + 1]));
-    const uint16x8_t b = vuzp1q_u16(vreinterpretq_u16_u32(masks[4 * half + 2]),
-                                    vreinterpretq_u16_u32(masks[4 * half + 3]));
-    bytes[half] = vuzp1q_u8(vreinterpretq_u8_u16(a), vreinterpretq_u8_u16(b));
-  }
+template <int kFirst>
+BIFSMN_NEON_INLINE void LoadCounts(const uint16_t* counts, uint16x8_t c[4]) {
+  c[0] = vreinterpretq_u16_u8(LoadAt<16 * kFirst>(counts));
+  c[1] = vreinterpretq_u16_u8(LoadAt<16 * kFirst + 16>(counts));
+  c[2] = vreinterpretq_u16_u8(LoadAt<16 * kFirst + 32>(counts));
+  c[3] = vreinterpretq_u16_u8(LoadAt<16 * kFirst + 48>(counts));
 }
 
-// The signs of 32 outputs on their way to a word for every frame.
+// The signs of up to 128 outputs on their way to a row for every frame.
 struct SignBytes {
-  // [eight outputs][frames 0..3 or 4..7]: for every frame the bits of outputs 8 g + l and
-  // 8 g + 4 + l in byte l.
-  uint8x16_t bytes[4][2];
+  // [eight outputs][frames 0..3 or 4..7]: byte l of a frame has ones for output l in its lower
+  // half, for output 4 + l in the upper one.
+  uint8x16_t bytes[kNeonChunk / 8][2];
 
-  void Clear() { std::memset(bytes, 0, sizeof(bytes)); }
-
-  // `group` counts groups of four outputs.
-  BIFSMN_NEON_INLINE void Set(int group, const uint8x16_t masks[2]) {
-    const uint8x16_t place =
-        vreinterpretq_u8_u32(vdupq_n_u32(group % 2 == 0 ? 0x08040201u : 0x80402010u));
+  // Writes the words of `outputs` outputs.
+  void Store(int outputs, int frames, uint32_t* signs, int64_t stride) const {
+    // Of outputs l and 4 + l.
+    const uint8x16_t places = vreinterpretq_u8_u32(vdupq_n_u32(0x88442211u));
+    uint8x16_t rows[kFrames];
     BIFSMN_NEON_UNROLL
     for (int half = 0; half < 2; ++half) {
-      uint8x16_t& to = bytes[group / 2][half];
-      to = vorrq_u8(to, vandq_u8(masks[half], place));
+      // Two pairwise levels: byte 4 g + f has eight outputs of frame f.
+      uint8x16_t m[16];
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 16; ++i) m[i] = vandq_u8(bytes[i][half], places);
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 8; ++i) m[i] = vpaddq_u8(m[2 * i], m[2 * i + 1]);
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 4; ++i) m[i] = vpaddq_u8(m[2 * i], m[2 * i + 1]);
+      const uint8x16_t even0 = vuzp1q_u8(m[0], m[1]), even1 = vuzp1q_u8(m[2], m[3]);
+      const uint8x16_t odd0 = vuzp2q_u8(m[0], m[1]), odd1 = vuzp2q_u8(m[2], m[3]);
+      rows[4 * half] = vuzp1q_u8(even0, even1), rows[4 * half + 2] = vuzp2q_u8(even0, even1);
+      rows[4 * half + 1] = vuzp1q_u8(odd0, odd1), rows[4 * half + 3] = vuzp2q_u8(odd0, odd1);
     }
-  }
-
-  BIFSMN_NEON_INLINE void Words(uint32_t words[kFrames]) const {
-    // Two pairwise levels leave for every group of eight one byte of each of four frames.
-    static const uint8_t kTurn[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
-    const uint8x16_t turn = vld1q_u8(kTurn);
     BIFSMN_NEON_UNROLL
-    for (int half = 0; half < 2; ++half) {
-      const uint8x16_t a = vpaddq_u8(bytes[0][half], bytes[1][half]);
-      const uint8x16_t b = vpaddq_u8(bytes[2][half], bytes[3][half]);
-      const uint8x16_t by_frame = vqtbl1q_u8(vpaddq_u8(a, b), turn);
-      vst1q_u32(words + 4 * half, vreinterpretq_u32_u8(by_frame));
+    for (int f = 0; f < kFrames; ++f) {
+      if (f < frames) NeonStoreWords(vreinterpretq_u32_u8(rows[f]), outputs, signs + f * stride);
     }
   }
 };
-
-struct Rows {
-  const float* residual[kFrames];
-  float* out[kFrames];
-};
-
-// One group of four outputs, eight frames.
-template <NeonResidual kResidual, NeonSlope kSlope, bool kSigns>
-BIFSMN_NEON_INLINE void FloatGroup(const int32x4_t dots[kFrames], const float* multiplier,
-                                   const float* bias, float32x4_t slope, const Rows& rows, int n,
-                                   int group, SignBytes* signs) {
-  const float32x4_t m = vld1q_f32(multiplier), b = vld1q_f32(bias);
-  float32x4_t v[kFrames];
-  BIFSMN_NEON_UNROLL
-  for (int f = 0; f < kFrames; ++f) {
-    const float* residual = kResidual == NeonResidual::kNone ? nullptr : rows.residual[f] + n;
-    v[f] = NeonFinish<kResidual, kSlope>(vcvtq_f32_s32(dots[f]), m, b, slope, residual);
-  }
-  BIFSMN_NEON_UNROLL
-  for (int f = 0; f < kFrames; ++f) vst1q_f32(rows.out[f] + n, v[f]);
-  if (kSigns) {
-    uint32x4_t masks[kFrames];
-    BIFSMN_NEON_UNROLL
-    for (int f = 0; f < kFrames; ++f) masks[f] = vcgezq_f32(v[f]);
-    uint8x16_t bytes[2];
-    Narrow(masks, bytes);
-    signs->Set(group, bytes);
-  }
-}
 
 struct FloatJob {
   const NeonCounts& c;
@@ -144,73 +118,142 @@ struct FloatJob {
   uint32_t* signs;
   int64_t signs_stride;
 
+  // Rows of eight frames; the last one stands for those that do not exist: it is computed again
+  // from the same counts. The residual is `residual` bytes behind.
+  struct Rows {
+    float* out[kFrames];
+    int64_t residual;
+    int frames;
+  };
+
+  // In registers for the whole of a call.
+  struct Constants {
+    uint16x8_t reduction;
+    float32x4_t slope;
+    uint8x16_t low;  // the lower half of every byte
+  };
+
+  Constants MakeConstants() const {
+    return {vdupq_n_u16(static_cast<uint16_t>(c.reduction)), vdupq_n_f32(end.slope),
+            vdupq_n_u8(0x0f)};
+  }
+
   template <NeonResidual kResidual, NeonSlope kSlope>
   void operator()() const {
-    if (signs != nullptr) {
-      Run<kResidual, kSlope, true>();
-    } else {
-      Run<kResidual, kSlope, false>();
-    }
-  }
-
-  template <NeonResidual kResidual, NeonSlope kSlope, bool kSigns>
-  void Run() const {
-    constexpr bool kAdd = kResidual != NeonResidual::kNone;
-    // Frames that do not exist are computed, too, into a row that nobody reads.
-    float unused[kEndBlock];
-    const uint16x8_t reduction = vdupq_n_u16(static_cast<uint16_t>(c.reduction));
-    const float32x4_t slope = vdupq_n_f32(end.slope);
     SignBytes bytes;
-    for (int n = 0; n < c.outputs; n += kEndBlock) {
-      const int count = c.outputs - n < kEndBlock ? c.outputs - n : kEndBlock;
-      Rows rows;
-      BIFSMN_NEON_UNROLL
-      for (int f = 0; f < kFrames; ++f) {
-        const bool exists = f < c.frames;
-        rows.out[f] = exists ? out + f * stride + n : unused;
-        if (kAdd) rows.residual[f] = residual + (exists ? f : 0) * stride + n;
-      }
-      if (kSigns) bytes.Clear();
-      int i = 0;
-      for (; i + 4 <= count; i += 4) {
-        int32x4_t dots[kFrames];
-        TurnedDots(c.counts + (n + i) * kFrames, reduction, dots);
-        FloatGroup<kResidual, kSlope, kSigns>(dots, end.multiplier + n + i, end.bias + n + i,
-                                              slope, rows, i, i / 4, &bytes);
-      }
-      if (i < count) Tail<kResidual, kSlope, kSigns>(n, i, count, reduction, slope, rows, &bytes);
-      if (kSigns) {
-        uint32_t words[kFrames];
-        bytes.Words(words);
-        for (int f = 0; f < c.frames; ++f) {
-          signs[f * signs_stride + n / kEndBlock] = words[f] & LastWordMask(count);
-        }
-      }
+    if (c.outputs < kNeonChunk || c.frames <= kFrames / 2) {
+      std::memset(bytes.bytes, 0, sizeof(bytes.bytes));
     }
+    Rows rows;
+    BIFSMN_NEON_UNROLL
+    for (int f = 0; f < kFrames; ++f) rows.out[f] = out + (f < c.frames ? f : c.frames - 1) * stride;
+    rows.residual = Distance(out, residual);
+    rows.frames = c.frames;
+    const Constants k = MakeConstants();
+    const uint16_t* counts = c.counts;
+    const float *multiplier = end.multiplier, *bias = end.bias;
+    const int outputs = c.outputs;
+    int n = 0;
+    for (; n + 8 <= outputs; n += 8) {
+      Group<kResidual, kSlope>(k, counts, multiplier, bias, rows, int64_t{n} * 4,
+                               bytes.bytes[n / 8]);
+      counts += 8 * kFrames, multiplier += 8, bias += 8;
+    }
+    if (n < c.outputs) Tail<kResidual, kSlope>(n, bytes.bytes[n / 8]);
+    if (signs != nullptr) bytes.Store(c.outputs, c.frames, signs, signs_stride);
   }
 
-  // The last one to three outputs, by way of rows of four.
-  template <NeonResidual kResidual, NeonSlope kSlope, bool kSigns>
-  __attribute__((noinline)) void Tail(int n, int i, int count, uint16x8_t reduction,
-                                      float32x4_t slope, const Rows& rows,
-                                      SignBytes* bytes) const {
-    float out_rows[kFrames][4], residual_rows[kFrames][4] = {};
-    Rows local;
+  static int64_t Distance(const float* from, const float* to) {
+    return static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) -
+                                reinterpret_cast<uintptr_t>(from));
+  }
+
+  // Eight outputs; `at` is where they are in the rows, in bytes.
+  template <NeonResidual kResidual, NeonSlope kSlope>
+  static BIFSMN_NEON_INLINE void Group(const Constants& k, const uint16_t* counts, const float* m,
+                                       const float* b, const Rows& rows, int64_t at,
+                                       uint8x16_t bytes[2]) {
+    uint16x8_t c[2][4];
+    LoadCounts<0>(counts, c[0]);
+    LoadCounts<4>(counts, c[1]);
+    const float32x4_t multiplier[2] = {vreinterpretq_f32_u8(LoadAt<0>(m)),
+                                       vreinterpretq_f32_u8(LoadAt<16>(m))};
+    const float32x4_t bias[2] = {vreinterpretq_f32_u8(LoadAt<0>(b)),
+                                 vreinterpretq_f32_u8(LoadAt<16>(b))};
+    uint16x8_t pairs[2][4], agree[2][4];
+    Turn<2>(c, pairs);
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) agree[i % 2][i / 2] = pinned::Sub(k.reduction, pairs[i % 2][i / 2]);
+    Half<0, kResidual, kSlope>(k, pairs, agree, multiplier, bias, rows, at, &bytes[0]);
+    // Where rows are written in place, an earlier half must not have written those of this one.
+    if (rows.frames <= kFrames / 2) return;
+    Half<1, kResidual, kSlope>(k, pairs, agree, multiplier, bias, rows, at, &bytes[1]);
+  }
+
+  // Four frames.
+  template <int kHalf, NeonResidual kResidual, NeonSlope kSlope>
+  static BIFSMN_NEON_INLINE void Half(const Constants& k, const uint16x8_t pairs[2][4],
+                                      const uint16x8_t agree[2][4],
+                                      const float32x4_t multiplier[2], const float32x4_t bias[2],
+                                      const Rows& rows, int64_t at, uint8x16_t* bytes) {
+    constexpr int kFrame = kHalf * kFrames / 2;
+    int32x4_t dots[8];  // [frame][outputs 0..3 or 4..7]
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) {
+      const uint16x8_t p = pairs[i % 2][2 * kHalf + i / 4], a = agree[i % 2][2 * kHalf + i / 4];
+      dots[i] = i % 4 < 2 ? pinned::SsublLow(a, p) : pinned::SsublHigh(a, p);
+    }
+    NeonFinish f;
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) f.v[i] = pinned::Scvtf(dots[i]);
+    f.Affine<2>(multiplier, bias);
+    const int64_t index[2] = {at + rows.residual, at + rows.residual + 16};
+    f.Rest<kResidual, kSlope>(k.slope, [&](int i) BIFSMN_NEON_LAMBDA {
+      return pinned::LoadIndexed(rows.out[kFrame + i / 2], index[i % 2]);
+    });
+    uint16x8_t masks[8];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) masks[i] = vreinterpretq_u16_u32(pinned::Fcmge0(f.v[i]));
+    const int64_t place[2] = {at, at + 16};
+    const uint16x8_t low0 = pinned::Uzp1(masks[0], masks[2]);
+    const uint16x8_t low1 = pinned::Uzp1(masks[4], masks[6]);
+    const uint16x8_t high0 = pinned::Uzp1(masks[1], masks[3]);
+    const uint16x8_t high1 = pinned::Uzp1(masks[5], masks[7]);
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      pinned::StoreIndexed(rows.out[kFrame + i / 2], place[i % 2], f.v[i]);
+    }
+    const uint8x16_t low =
+        pinned::Uzp1(vreinterpretq_u8_u16(low0), vreinterpretq_u8_u16(low1));
+    const uint8x16_t both =
+        pinned::Uzp1(vreinterpretq_u8_u16(high0), vreinterpretq_u8_u16(high1));
+    BIFSMN_NEON_UNROLL
+    for (int i = 4; i < 8; ++i) {
+      pinned::StoreIndexed(rows.out[kFrame + i / 2], place[i % 2], f.v[i]);
+    }
+    pinned::Store(bytes, 0, vreinterpretq_u16_u8(pinned::Bit(both, low, k.low)));
+  }
+
+  // The last one to seven outputs, by way of rows of eight.
+  template <NeonResidual kResidual, NeonSlope kSlope>
+  __attribute__((noinline)) void Tail(int n, uint8x16_t bytes[2]) const {
+    struct {
+      float out[kFrames][8], residual[kFrames][8];
+    } local = {};
+    const size_t size = (c.outputs - n) * sizeof(float);
+    Rows rows;
     BIFSMN_NEON_UNROLL
     for (int f = 0; f < kFrames; ++f) {
-      local.out[f] = out_rows[f];
-      local.residual[f] = residual_rows[f];
-      if (kResidual != NeonResidual::kNone) {
-        std::memcpy(residual_rows[f], rows.residual[f] + i, (count - i) * sizeof(float));
+      rows.out[f] = local.out[f];
+      if (kResidual != NeonResidual::kNone && f < c.frames) {
+        std::memcpy(local.residual[f], residual + f * stride + n, size);
       }
     }
-    int32x4_t dots[kFrames];
-    TurnedDots(c.counts + (n + i) * kFrames, reduction, dots);
-    FloatGroup<kResidual, kSlope, kSigns>(dots, end.multiplier + n + i, end.bias + n + i, slope,
-                                          local, 0, i / 4, bytes);
-    for (int f = 0; f < c.frames; ++f) {
-      std::memcpy(rows.out[f] + i, out_rows[f], (count - i) * sizeof(float));
-    }
+    rows.residual = Distance(local.out[0], local.residual[0]);
+    rows.frames = c.frames;
+    Group<kResidual, kSlope>(MakeConstants(), c.counts + n * kFrames, end.multiplier + n,
+                             end.bias + n, rows, 0, bytes);
+    for (int f = 0; f < c.frames; ++f) std::memcpy(out + f * stride + n, local.out[f], size);
   }
 };
 
@@ -219,17 +262,18 @@ struct FloatJob {
 void NeonCountsToDots(const NeonCounts& c, int32_t* dots, int64_t stride) {
   const uint16x8_t reduction = vdupq_n_u16(static_cast<uint16_t>(c.reduction));
   for (int n = 0; n < c.outputs; n += 4) {
-    int32x4_t turned[kFrames];
-    TurnedDots(c.counts + n * kFrames, reduction, turned);
-    const int count = c.outputs - n < 4 ? c.outputs - n : 4;
-    for (int f = 0; f < c.frames; ++f) {
-      if (count == 4) {
-        vst1q_s32(dots + f * stride + n, turned[f]);
-      } else {
-        int32_t values[4];
-        vst1q_s32(values, turned[f]);
-        std::memcpy(dots + f * stride + n, values, count * sizeof(int32_t));
-      }
+    uint16x8_t counts[1][4], pairs[1][4];
+    LoadCounts<0>(c.counts + n * kFrames, counts[0]);
+    Turn<1>(counts, pairs);
+    const size_t size = (c.outputs - n < 4 ? c.outputs - n : 4) * sizeof(int32_t);
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const uint16x8_t agree = pinned::Sub(reduction, pairs[0][i]);
+      int32_t values[8];
+      vst1q_s32(values, pinned::SsublLow(agree, pairs[0][i]));
+      vst1q_s32(values + 4, pinned::SsublHigh(agree, pairs[0][i]));
+      if (2 * i < c.frames) std::memcpy(dots + 2 * i * stride + n, values, size);
+      if (2 * i + 1 < c.frames) std::memcpy(dots + (2 * i + 1) * stride + n, values + 4, size);
     }
   }
 }
@@ -239,16 +283,40 @@ void NeonCountsToFloat(const NeonCounts& c, const FloatEnd& end, const float* re
   NeonSelect(end, residual, FloatJob{c, end, residual, out, stride, signs, signs_stride});
 }
 
+namespace {
+
+// All ones in the frames where output kOutput has its bit.
+template <int kOutput>
+BIFSMN_NEON_INLINE uint16x8_t Bits(const uint16_t* counts, uint16x8_t limits) {
+  const uint16x8_t limit = pinned::Dup16<kOutput % 8>(limits);
+  return pinned::Cmge(limit, vreinterpretq_u16_u8(LoadAt<16 * kOutput>(counts)));
+}
+
+// Outputs kRow, kRow + 4, .. of 16: four chains, since every insertion waits for the one before.
+template <int kRow>
+BIFSMN_NEON_INLINE void FourBits(const uint16_t* counts, uint16x8_t low, uint16x8_t high,
+                                 uint16x8_t bits[4]) {
+  uint16x8_t mask[4] = {Bits<kRow>(counts, low), Bits<kRow + 4>(counts, low),
+                        Bits<kRow + 8>(counts, high), Bits<kRow + 12>(counts, high)};
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < 4; ++i) bits[i] = kRow == 3 ? mask[i] : pinned::Sli<1>(mask[i], bits[i]);
+}
+
+}  // namespace
+
 void NeonCountsToHalves(const NeonCounts& c, const int16_t* limit, uint16_t* halves) {
   for (int n = 0; n < c.outputs; n += 16, halves += kFrames) {
+    const uint16_t* counts = c.counts + n * kFrames;
+    const uint16x8_t low = vreinterpretq_u16_s16(vld1q_s16(limit + n));
+    const uint16x8_t high = vreinterpretq_u16_s16(vld1q_s16(limit + n + 8));
     // From the last output to the first: every step moves the bits up by one.
-    uint16x8_t bits = vdupq_n_u16(0);
-    for (int i = 15; i >= 0; --i) {
-      const int16x8_t count = vld1q_s16(
-          reinterpret_cast<const int16_t*>(c.counts + (n + i) * kFrames));
-      bits = vsliq_n_u16(vcgeq_s16(vld1q_dup_s16(limit + n + i), count), bits, 1);
-    }
-    vst1q_u16(halves, bits);
+    uint16x8_t bits[4];
+    FourBits<3>(counts, low, high, bits);
+    FourBits<2>(counts, low, high, bits);
+    FourBits<1>(counts, low, high, bits);
+    FourBits<0>(counts, low, high, bits);
+    const uint16x8_t a = pinned::Sli<4>(bits[0], bits[1]), b = pinned::Sli<4>(bits[2], bits[3]);
+    vst1q_u16(halves, pinned::Sli<8>(a, b));
   }
 }
 
@@ -276,60 +344,32 @@ void NeonHalvesToRows(const uint16_t* halves, int outputs, int frames, int64_t w
   }
 }
 
-namespace {
-
-struct DotsJob {
-  const int32_t* dots;
-  int64_t rows;
-  int outputs;
-  const FloatEnd& end;
-  const float* residual;
-  float* out;
-  uint32_t* signs;
-  int64_t signs_stride;
-
-  template <NeonResidual kResidual, NeonSlope kSlope>
-  void operator()() const {
-    const float32x4_t slope = vdupq_n_f32(end.slope);
-    constexpr bool kAdd = kResidual != NeonResidual::kNone;
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t at = r * outputs;
-      uint32_t* words = signs == nullptr ? nullptr : signs + r * signs_stride;
-      if (words != nullptr) std::memset(words, 0, signs_stride * sizeof(uint32_t));
-      for (int n = 0; n < outputs; n += 4) {
-        const int count = outputs - n < 4 ? outputs - n : 4;
-        if (count == 4 && words == nullptr) {
-          const float32x4_t value = NeonFinish<kResidual, kSlope>(
-              vcvtq_f32_s32(vld1q_s32(dots + at + n)), vld1q_f32(end.multiplier + n),
-              vld1q_f32(end.bias + n), slope, residual + (kAdd ? at + n : 0));
-          vst1q_f32(out + at + n, value);
-          continue;
-        }
-        int32_t d[4] = {};
-        float add[4] = {}, v[4];
-        std::memcpy(d, dots + at + n, count * sizeof(int32_t));
-        if (kAdd) std::memcpy(add, residual + at + n, count * sizeof(float));
-        const float32x4_t value = NeonFinish<kResidual, kSlope>(
-            vcvtq_f32_s32(vld1q_s32(d)), vld1q_f32(end.multiplier + n), vld1q_f32(end.bias + n),
-            slope, add);
-        vst1q_f32(v, value);
-        std::memcpy(out + at + n, v, count * sizeof(float));
-        if (words != nullptr) {
-          const uint32_t places[4] = {1, 2, 4, 8};
-          const uint32_t bits = vaddvq_u32(vandq_u32(vcgezq_f32(value), vld1q_u32(places)));
-          words[n / 32] |= (bits & ((1u << count) - 1)) << (n % 32);
-        }
-      }
-    }
-  }
-};
-
-}  // namespace
-
 void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,
                      const float* residual, float* out, uint32_t* signs, int64_t signs_stride) {
-  NeonSelect(end, residual,
-             DotsJob{dots, rows, outputs, end, residual, out, signs, signs_stride});
+  const float32x4_t slope = vdupq_n_f32(end.slope);
+  const uint32_t places[4] = {1, 2, 4, 8};
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t at = r * outputs;
+    uint32_t* words = signs == nullptr ? nullptr : signs + r * signs_stride;
+    if (words != nullptr) std::memset(words, 0, signs_stride * sizeof(uint32_t));
+    for (int n = 0; n < outputs; n += 4) {
+      const size_t size = (outputs - n < 4 ? outputs - n : 4) * sizeof(float);
+      int32_t d[4] = {};
+      float add[4] = {}, values[4];
+      std::memcpy(d, dots + at + n, size);
+      if (residual != nullptr) std::memcpy(add, residual + at + n, size);
+      float32x4_t v = vmulq_f32(vcvtq_f32_s32(vld1q_s32(d)), vld1q_f32(end.multiplier + n));
+      v = vaddq_f32(v, vld1q_f32(end.bias + n));
+      if (residual != nullptr && end.residual_first) v = vaddq_f32(v, vld1q_f32(add));
+      v = vbslq_f32(vcgezq_f32(v), v, vmulq_f32(v, slope));
+      if (residual != nullptr && !end.residual_first) v = vaddq_f32(v, vld1q_f32(add));
+      vst1q_f32(values, v);
+      std::memcpy(out + at + n, values, size);
+      if (words == nullptr) continue;
+      const uint32_t bits = vaddvq_u32(vandq_u32(vcgezq_f32(v), vld1q_u32(places)));
+      words[n / kWordBits] |= (bits & ((1u << size / 4) - 1)) << (n % kWordBits);
+    }
+  }
 }
 
 }  // namespace bifsmn

@@ -24,65 +24,88 @@
 #include <cstdint>
 #include <limits>
 
+#include "custom_ops/kernels/bits.h"
+#include "custom_ops/kernels/neon_pinned.h"
 #include "custom_ops/kernels/path.h"
 
 // A compiler that keeps such a loop also keeps its vectors in memory.
-#define BIFSMN_NEON_UNROLL _Pragma("GCC unroll 8")
+#define BIFSMN_NEON_UNROLL _Pragma("GCC unroll 16")
 #define BIFSMN_NEON_INLINE inline __attribute__((always_inline))
+#define BIFSMN_NEON_LAMBDA __attribute__((always_inline))
 
 namespace bifsmn {
 
 enum class NeonResidual { kNone, kFirst, kLast };
-enum class NeonSlope { kNone, kUnit, kAny };
-
-inline NeonResidual NeonResidualOf(const FloatEnd& end, const float* residual) {
-  if (residual == nullptr) return NeonResidual::kNone;
-  return end.residual_first ? NeonResidual::kFirst : NeonResidual::kLast;
-}
+enum class NeonSlope { kUnit, kAny };
 
 // With a slope in (0, 1), the value is the larger of v and v * slope. Not with 0, which makes NaN
 // of an infinity, nor with a subnormal slope, which a thread may take for 0.
 inline NeonSlope NeonSlopeOf(float slope) {
-  if (slope == 1.0f) return NeonSlope::kNone;
   const bool unit = slope >= std::numeric_limits<float>::min() && slope < 1.0f;
   return unit ? NeonSlope::kUnit : NeonSlope::kAny;
 }
 
-// Steps 1 to 5 of the float epilogue, each rounded on its own.
-template <NeonResidual kResidual, NeonSlope kSlope>
-inline __attribute__((always_inline)) float32x4_t NeonFinish(float32x4_t v, float32x4_t multiplier,
-                                                             float32x4_t bias, float32x4_t slope,
-                                                             const float* residual) {
-  v = vaddq_f32(vmulq_f32(v, multiplier), bias);
-  if (kResidual == NeonResidual::kFirst) v = vaddq_f32(v, vld1q_f32(residual));
-  if (kSlope == NeonSlope::kUnit) {
-    v = vmaxq_f32(v, vmulq_f32(v, slope));
-  } else if (kSlope == NeonSlope::kAny) {
-    v = vbslq_f32(vcgezq_f32(v), v, vmulq_f32(v, slope));
-  }
-  if (kResidual == NeonResidual::kLast) v = vaddq_f32(v, vld1q_f32(residual));
-  return v;
-}
+// A float epilogue with the steps it has, for as many floats as eight registers hold.
+//
+// Every step is taken for all eight registers before the next one: eight independent chains hide
+// the latency of an in-order core, which executes this as it is written.
+struct NeonFinish {
+  float32x4_t v[8];
 
-// Calls run.Run<residual, slope>() with the constants of an epilogue.
+  // Rounded on its own, as every step is. Registers i and i + 1 have constants i % kConstants.
+  template <int kConstants>
+  BIFSMN_NEON_INLINE void Affine(const float32x4_t* multiplier, const float32x4_t* bias) {
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) v[i] = pinned::Fmul(v[i], multiplier[i % kConstants]);
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) v[i] = pinned::Fadd(v[i], bias[i % kConstants]);
+  }
+
+  // `load` gives register i of the residual.
+  template <NeonResidual kResidual, NeonSlope kSlope, typename Load>
+  BIFSMN_NEON_INLINE void Rest(float32x4_t slope, const Load& load) {
+    if (kResidual == NeonResidual::kFirst) Add(load);
+    float32x4_t t[8];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) t[i] = pinned::Fmul(v[i], slope);
+    if (kSlope == NeonSlope::kUnit) {
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 8; ++i) v[i] = pinned::Fmax(v[i], t[i]);
+    } else {
+      // A slope of 1 changes nothing: the product is v.
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 8; ++i) v[i] = pinned::Bsl(pinned::Fcmge0(v[i]), v[i], t[i]);
+    }
+    if (kResidual == NeonResidual::kLast) Add(load);
+  }
+
+  template <typename Load>
+  BIFSMN_NEON_INLINE void Add(const Load& load) {
+    float32x4_t residual[8];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) residual[i] = load(i);
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) v[i] = pinned::Fadd(v[i], residual[i]);
+  }
+};
+
+// Calls run.operator()<residual, slope>() with the constants of an epilogue.
 template <NeonResidual kResidual, typename Run>
-inline void NeonSelectSlope(NeonSlope slope, const Run& run) {
-  if (slope == NeonSlope::kNone) return run.template operator()<kResidual, NeonSlope::kNone>();
-  if (slope == NeonSlope::kUnit) return run.template operator()<kResidual, NeonSlope::kUnit>();
+inline void NeonSelectSlope(const FloatEnd& end, const Run& run) {
+  if (NeonSlopeOf(end.slope) == NeonSlope::kUnit) {
+    return run.template operator()<kResidual, NeonSlope::kUnit>();
+  }
   return run.template operator()<kResidual, NeonSlope::kAny>();
 }
 
 template <typename Run>
 inline void NeonSelect(const FloatEnd& end, const float* residual, const Run& run) {
-  const NeonSlope slope = NeonSlopeOf(end.slope);
-  switch (NeonResidualOf(end, residual)) {
-    case NeonResidual::kNone: return NeonSelectSlope<NeonResidual::kNone>(slope, run);
-    case NeonResidual::kFirst: return NeonSelectSlope<NeonResidual::kFirst>(slope, run);
-    case NeonResidual::kLast: return NeonSelectSlope<NeonResidual::kLast>(slope, run);
-  }
+  if (residual == nullptr) return NeonSelectSlope<NeonResidual::kNone>(end, run);
+  if (end.residual_first) return NeonSelectSlope<NeonResidual::kFirst>(end, run);
+  return NeonSelectSlope<NeonResidual::kLast>(end, run);
 }
 
-// The counts of `outputs` outputs, counts[outputs rounded up to 4][8], of which the first `frames`
+// The counts of at most kNeonChunk outputs, counts[outputs rounded up to 16][8], of which the first `frames`
 // frames exist. Pointers are to the first of these outputs, in the first frame; strides are from
 // frame to frame.
 struct NeonCounts {
@@ -97,7 +120,8 @@ void NeonCountsToDots(const NeonCounts& c, int32_t* dots, int64_t stride);
 void NeonCountsToFloat(const NeonCounts& c, const FloatEnd& end, const float* residual, float* out,
                        int64_t stride, uint32_t* signs, int64_t signs_stride);
 
-// halves[outputs / 16][8] = bits of 16 outputs, for outputs rounded up to 16.
+// halves[outputs / 16][8] = bits of 16 outputs, for outputs rounded up to 16. The limits are padded
+// as well.
 void NeonCountsToHalves(const NeonCounts& c, const int16_t* limit, uint16_t* halves);
 
 // Writes the halves as rows of `words` words, the bits from `outputs` on as zero.
@@ -106,6 +130,20 @@ void NeonHalvesToRows(const uint16_t* halves, int outputs, int frames, int64_t w
 
 void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,
                      const float* residual, float* out, uint32_t* signs, int64_t signs_stride);
+
+// Writes the first words of `bits` for up to 128 outputs; further outputs' bits become zero.
+inline void NeonStoreWords(uint32x4_t bits, int outputs, uint32_t* out) {
+  if (outputs >= 128) {
+    vst1q_u32(out, bits);
+    return;
+  }
+  uint32_t words[4];
+  vst1q_u32(words, bits);
+  for (int i = 0; kWordBits * i < outputs; ++i) {
+    const int left = outputs - kWordBits * i;
+    out[i] = words[i] & (left < kWordBits ? LastWordMask(left) : ~uint32_t{0});
+  }
+}
 
 // Rows and columns of eight 16-bit numbers change places.
 inline __attribute__((always_inline)) void NeonTurn8x8(uint16x8_t r[8]) {

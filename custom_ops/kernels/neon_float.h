@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The real-valued stem with NEON.
+// The real-valued stem and classifier with NEON: as the functions of KernelPath.
 
 #ifndef BIFSMN_KERNELS_NEON_FLOAT_H_
 #define BIFSMN_KERNELS_NEON_FLOAT_H_
@@ -26,6 +26,8 @@ namespace bifsmn {
 void NeonFloatConv(const float* x, const FloatConvShape& shape, const float* weights,
                    const float* bias, float slope, float* out, uint32_t* signs,
                    int64_t signs_stride);
+void NeonFloatMatvec(const float* x, const float* w, const float* bias, int64_t outputs,
+                     int64_t inputs, float* y);
 
 }  // namespace bifsmn
 

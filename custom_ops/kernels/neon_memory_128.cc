@@ -15,15 +15,19 @@
 // FSMN memory filter, 128 channels of a frame at a time, at most 15 taps.
 //
 //   x[i] = frame[t + offset(i)] ^ sign[i], 0 outside the clip     differing taps, bit by bit
-//   p[0..3] = the number of set bits among the x[i], one bit plane each:
+//   p[0..] = the number of set bits among the x[i], one bit plane each, three for up to 7 taps:
 //     for every two taps: full adder (p[0], x[i], x[i + 1]) -> p[0], carry    2 eor, 1 bsl, 1 eor
 //                         half adders of the carry into p[1], p[2], p[3]      2 each
 //   for every 16 channels:
-//     digit   = bits of the planes side by side      TBL and CMTST for each plane, 3 SLI, AND
-//     dot     = valid - 2 * digit, as the upper half of a float:  2 TBL, 2 ZIP, 4 SHLL #16
-//     v       = float epilogue, signs to bits
+//     digit   = bits of the planes side by side      TBL and CMTST for each plane, 2 SLI, AND
+//   for every 16 channels of two frames:
+//     dot     = valid - 2 * digit, as the upper half of a float:  4 TBL, 4 ZIP, 8 SHLL #16
+//     v       = float epilogue                                     8 times each of its steps
+//     signs   = 8 CMGE, 4 and 2 UZP1; one AND and one ADDP each to bits
 //
-//   registers: planes 4 | x 2, carry 1 |, then per 16 channels: tables 2, digits 1, halves 2, v 4
+//   registers: planes 3 or 4 | masks of 64 channels 12 or 16 | places, spread 5;
+//              tables 4, digits 2 | halves 4 | v 8, products, residuals or masks 8 |
+//              multiplier 4, bias 4
 //
 // Origin: our own; bit-sliced counters are old, and this is the depthwise layer that the paper's
 // matrix kernel does not cover.
@@ -32,7 +36,8 @@
 // floats. Small integers have an empty lower half as floats, so two table look-ups replace two
 // widenings and a conversion (8 operations for 16 channels instead of 10). Near the ends of a clip
 // taps fall away: a missing one leaves its x at 0 and lowers `valid`, which only changes the
-// table. Two frames share the loads of multiplier and bias and keep eight chains in flight.
+// table. Two frames share the loads of multiplier and bias and keep eight chains in flight; in-order
+// cores execute this as it is written.
 
 #if defined(__aarch64__)
 
@@ -40,7 +45,6 @@
 
 #include <arm_neon.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "custom_ops/kernels/neon_ends.h"
@@ -48,24 +52,53 @@
 namespace bifsmn {
 namespace {
 
-
 constexpr int kMaxTaps = 15;
 
+// Bit planes of the counts of 128 channels.
 struct Planes {
   uint8x16_t plane[4];
 };
 
-// The taps begin .. end - 1 of frame t lie inside the clip.
+// The taps begin .. end - 1 of a frame lie inside the clip.
 struct Inside {
   int begin, end;
 };
 
-Inside TapsInside(const MemoryWeights& w, int64_t t, int64_t frames) {
-  Inside inside = {0, static_cast<int>(w.offsets.size())};
-  while (inside.begin < inside.end && t + w.offsets[inside.begin] < 0) ++inside.begin;
-  while (inside.end > inside.begin && t + w.offsets[inside.end - 1] >= frames) --inside.end;
-  return inside;
-}
+// The taps of one call. Offsets ascend.
+class Taps {
+ public:
+  Taps(const uint32_t* x, int64_t x_stride, int64_t frames, const MemoryWeights& w)
+      : x_(x), x_stride_(x_stride), frames_(frames), signs_(w.signs.data()), stride_(w.stride),
+        offsets_(w.offsets.data()), count_(static_cast<int>(w.offsets.size())) {
+    for (int i = 0; i < count_; ++i) distance_[i] = offsets_[i] * x_stride;
+  }
+
+  Inside InsideAt(int64_t t) const {
+    Inside inside = {0, count_};
+    while (inside.begin < inside.end && t + offsets_[inside.begin] < 0) ++inside.begin;
+    while (inside.end > inside.begin && t + offsets_[inside.end - 1] >= frames_) --inside.end;
+    return inside;
+  }
+
+  // Differing taps of the 128 channels from word `word` on, one byte each.
+  void StoreDigits(int64_t t, int word, Inside inside, uint8_t* digits) const {
+    count_ <= 7 ? DigitsAs<3>(t, word, inside, digits) : DigitsAs<4>(t, word, inside, digits);
+  }
+
+ private:
+  const uint32_t* x_;
+  int64_t x_stride_, frames_;
+  const uint32_t* signs_;
+  int64_t stride_;
+  const int64_t* offsets_;
+  int count_;
+  int64_t distance_[kMaxTaps];  // of a tap's frame from the present one, in words
+
+  template <int kPlanes>
+  void DigitsAs(int64_t t, int word, Inside inside, uint8_t* digits) const;
+
+  BIFSMN_NEON_INLINE Planes CountAt(int64_t t, int word, Inside inside) const;
+};
 
 BIFSMN_NEON_INLINE uint8x16_t HalfAdd(uint8x16_t* plane, uint8x16_t carry) {
   const uint8x16_t next = vandq_u8(*plane, carry);
@@ -73,14 +106,15 @@ BIFSMN_NEON_INLINE uint8x16_t HalfAdd(uint8x16_t* plane, uint8x16_t carry) {
   return next;
 }
 
-// Counts of differing taps for 128 channels, `x` and `signs` at the first of them.
-Planes CountTaps(const uint32_t* x, int64_t x_stride, const MemoryWeights& w,
-                 const uint32_t* signs, int64_t t, Inside inside) {
+BIFSMN_NEON_INLINE Planes Taps::CountAt(int64_t t, int word, Inside inside) const {
   Planes p;
   p.plane[0] = p.plane[1] = p.plane[2] = p.plane[3] = vdupq_n_u8(0);
-  const auto tap = [&](int i) {
-    return vreinterpretq_u8_u32(veorq_u32(vld1q_u32(x + (t + w.offsets[i]) * x_stride),
-                                          vld1q_u32(signs + i * w.stride)));
+  const uint32_t* present = x_ + t * x_stride_ + word;
+  const uint32_t* signs = signs_ + inside.begin * stride_ + word;
+  const auto tap = [&](int i) BIFSMN_NEON_LAMBDA {
+    const uint32x4_t differing = veorq_u32(vld1q_u32(present + distance_[i]), vld1q_u32(signs));
+    signs += stride_;
+    return vreinterpretq_u8_u32(differing);
   };
   int i = inside.begin;
   if ((inside.end - inside.begin) % 2 != 0) p.plane[0] = tap(i++);
@@ -97,196 +131,225 @@ Planes CountTaps(const uint32_t* x, int64_t x_stride, const MemoryWeights& w,
   return p;
 }
 
-// The dot products of 0 to 15 differing taps, as floats of which the lower half is empty.
+// The dot products valid - 2 * digit of 0 to 15 differing taps, as floats of which the lower half
+// is empty; here the third and the fourth byte of each.
 struct Table {
-  uint8x16_t low = vdupq_n_u8(0), high = vdupq_n_u8(0);  // third and fourth byte
-  int valid = -1;
+  uint8_t third[16], fourth[16];
+};
 
-  void Assign(int valid_taps) {
-    if (valid == valid_taps) return;
-    valid = valid_taps;
-    uint8_t third[16], fourth[16];
-    for (int digit = 0; digit < 16; ++digit) {
-      const float dot = static_cast<float>(valid - 2 * digit);
-      uint32_t bits;
-      std::memcpy(&bits, &dot, sizeof(bits));
-      third[digit] = static_cast<uint8_t>(bits >> 16);
-      fourth[digit] = static_cast<uint8_t>(bits >> 24);
+struct Tables {
+  Table of[kMaxTaps + 1];  // by valid taps
+
+  constexpr Tables() : of() {
+    for (int valid = 0; valid <= kMaxTaps; ++valid) {
+      for (int digit = 0; digit < 16; ++digit) {
+        const unsigned bits = UpperHalf(valid - 2 * digit);
+        of[valid].third[digit] = static_cast<uint8_t>(bits & 0xff);
+        of[valid].fourth[digit] = static_cast<uint8_t>(bits >> 8);
+      }
     }
-    low = vld1q_u8(third);
-    high = vld1q_u8(fourth);
+  }
+
+  // Of the float32 of an integer below 256.
+  static constexpr unsigned UpperHalf(int value) {
+    if (value == 0) return 0;
+    const unsigned size = static_cast<unsigned>(value < 0 ? -value : value);
+    unsigned exponent = 0;
+    while (size >> (exponent + 1) != 0) ++exponent;
+    return (value < 0 ? 0x8000u : 0u) | (127 + exponent) << 7 | ((size << (7 - exponent)) & 0x7f);
   }
 };
 
-// The counts of channels 16 k .. 16 k + 15.
-BIFSMN_NEON_INLINE uint8x16_t Digits(const Planes& p, int k) {
-  const uint8x16_t places = NeonBitOfLane();
-  const uint8x16_t spread = vreinterpretq_u8_u64(
-      vcombine_u64(vdup_n_u64(0x0101010101010101u * (2 * static_cast<uint64_t>(k))),
-                   vdup_n_u64(0x0101010101010101u * (2 * static_cast<uint64_t>(k) + 1))));
-  uint8x16_t mask[4];
+constexpr Tables kTables;
+
+// For 16 channels, number k of 128: the byte of a plane that holds each of them.
+struct Spread {
+  uint8_t byte[8][16];
+
+  constexpr Spread() : byte() {
+    for (int c = 0; c < 128; ++c) byte[c / 16][c % 16] = static_cast<uint8_t>(c / 8);
+  }
+};
+
+alignas(16) constexpr Spread kSpread;
+
+// The counts of 64 channels, one byte each, of number kHalf of two.
+template <int kPlanes, int kHalf>
+BIFSMN_NEON_INLINE void Digits64(const Planes& p, uint8x16_t places, uint8x16_t low,
+                                 uint8_t* digits) {
+  const uint8_t* from = kSpread.byte[4 * kHalf];
+  const uint8x16_t spread[4] = {pinned::LoadAt<0>(from), pinned::LoadAt<16>(from),
+                                pinned::LoadAt<32>(from), pinned::LoadAt<48>(from)};
+  uint8x16_t mask[kPlanes][4];
   BIFSMN_NEON_UNROLL
-  for (int i = 0; i < 4; ++i) mask[i] = vtstq_u8(vqtbl1q_u8(p.plane[i], spread), places);
-  uint8x16_t digit = vsliq_n_u8(mask[2], mask[3], 1);
-  digit = vsliq_n_u8(mask[1], digit, 1);
-  digit = vsliq_n_u8(mask[0], digit, 1);
-  return vandq_u8(digit, vdupq_n_u8(15));
-}
-
-// The counts of 128 channels, one byte each.
-BIFSMN_NEON_INLINE void StoreDigits(const Planes& p, uint8_t* digits) {
+  for (int i = 0; i < 4 * kPlanes; ++i) mask[i / 4][i % 4] = pinned::Tbl(p.plane[i / 4], spread[i % 4]);
   BIFSMN_NEON_UNROLL
-  for (int k = 0; k < 8; ++k) vst1q_u8(digits + 16 * k, Digits(p, k));
+  for (int i = 0; i < 4 * kPlanes; ++i) mask[i / 4][i % 4] = pinned::Cmtst(mask[i / 4][i % 4], places);
+  BIFSMN_NEON_UNROLL
+  for (int i = kPlanes - 2; i >= 0; --i) {
+    BIFSMN_NEON_UNROLL
+    for (int k = 0; k < 4; ++k) mask[i][k] = pinned::Sli1(mask[i][k], mask[i + 1][k]);
+  }
+  uint8x16_t digit[4];
+  BIFSMN_NEON_UNROLL
+  for (int k = 0; k < 4; ++k) digit[k] = pinned::And(mask[0][k], low);
+  BIFSMN_NEON_UNROLL
+  for (int k = 0; k < 4; ++k) {
+    pinned::Store(digits, 64 * kHalf + 16 * k, vreinterpretq_u16_u8(digit[k]));
+  }
 }
 
-BIFSMN_NEON_INLINE void DotsAsFloats(const Table& table, uint8x16_t digits, float32x4_t v[4]) {
-  const uint8x16_t low = vqtbl1q_u8(table.low, digits);
-  const uint8x16_t high = vqtbl1q_u8(table.high, digits);
-  const uint16x8_t a = vreinterpretq_u16_u8(vzip1q_u8(low, high));
-  const uint16x8_t b = vreinterpretq_u16_u8(vzip2q_u8(low, high));
-  v[0] = vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(a), 16));
-  v[1] = vreinterpretq_f32_u32(vshll_high_n_u16(a, 16));
-  v[2] = vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(b), 16));
-  v[3] = vreinterpretq_f32_u32(vshll_high_n_u16(b, 16));
+template <int kPlanes>
+void Taps::DigitsAs(int64_t t, int word, Inside inside, uint8_t* digits) const {
+  const Planes p = CountAt(t, word, inside);
+  const uint8x16_t places = NeonBitOfLane(), low = vdupq_n_u8((1 << kPlanes) - 1);
+  Digits64<kPlanes, 0>(p, places, low, digits);
+  Digits64<kPlanes, 1>(p, places, low, digits);
 }
 
-BIFSMN_NEON_INLINE uint8x16_t SignBits(const float32x4_t v[4]) {
-  const uint16x8_t low = vuzp1q_u16(vreinterpretq_u16_u32(vcgezq_f32(v[0])),
-                                    vreinterpretq_u16_u32(vcgezq_f32(v[1])));
-  const uint16x8_t high = vuzp1q_u16(vreinterpretq_u16_u32(vcgezq_f32(v[2])),
-                                     vreinterpretq_u16_u32(vcgezq_f32(v[3])));
-  return vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)),
-                  NeonBitOfLane());
-}
-
-// Bytes with one bit each, 16 channels to a register, to 128 bits.
+// Bytes of ones or zeros, 16 channels to a register, to 128 bits.
 BIFSMN_NEON_INLINE uint32x4_t Gather(const uint8x16_t bytes[8]) {
-  const uint8x16_t a = vpaddq_u8(bytes[0], bytes[1]), b = vpaddq_u8(bytes[2], bytes[3]);
-  const uint8x16_t c = vpaddq_u8(bytes[4], bytes[5]), d = vpaddq_u8(bytes[6], bytes[7]);
-  return vreinterpretq_u32_u8(vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d)));
-}
-
-// Writes the words of up to 128 outputs; `left` outputs there are.
-void StoreWords(uint32x4_t bits, int left, uint32_t* out) {
-  if (left >= 128) {
-    vst1q_u32(out, bits);
-    return;
-  }
-  uint32_t words[4];
-  vst1q_u32(words, bits);
-  for (int i = 0; 32 * i < left; ++i) {
-    out[i] = words[i] & (left - 32 * i < 32 ? LastWordMask(left - 32 * i) : ~uint32_t{0});
-  }
+  uint8x16_t a[8];
+  BIFSMN_NEON_UNROLL
+  for (int k = 0; k < 8; ++k) a[k] = vandq_u8(bytes[k], NeonBitOfLane());
+  BIFSMN_NEON_UNROLL
+  for (int k = 0; k < 4; ++k) a[k] = vpaddq_u8(a[2 * k], a[2 * k + 1]);
+  return vreinterpretq_u32_u8(vpaddq_u8(vpaddq_u8(a[0], a[1]), vpaddq_u8(a[2], a[3])));
 }
 
 struct FloatJob {
-  const uint32_t* x;
-  int64_t x_stride, frames;
-  const MemoryWeights& w;
+  const Taps& taps;
+  int64_t frames;
+  int outputs;
   const FloatEnd& end;
   const float* residual;
   float* out;
   uint32_t* signs;
   int64_t signs_stride;
 
+  struct DotTables {
+    uint8x16_t third[2], fourth[2];
+  };
+
+  struct Rows {
+    const float* residual[2];
+    float* out[2];
+  };
+
+  // Up to 128 channels of two frames.
+  struct Pair {
+    DotTables tables;
+    Rows rows;
+    alignas(16) uint8_t digits[2][128];
+    uint8x16_t bytes[2][8];  // ones for positive values
+  };
+
   template <NeonResidual kResidual, NeonSlope kSlope>
   void operator()() const {
-    if (signs != nullptr) {
-      Run<kResidual, kSlope, true>();
-    } else {
-      Run<kResidual, kSlope, false>();
-    }
-  }
-
-  template <NeonResidual kResidual, NeonSlope kSlope, bool kSigns>
-  void Run() const {
-    constexpr bool kAdd = kResidual != NeonResidual::kNone;
-    Table tables[2];
     for (int64_t t = 0; t < frames; t += 2) {
       // An odd last frame is computed twice; the second time into a row that nobody reads.
       const bool two = t + 1 < frames;
       const int64_t at[2] = {t, two ? t + 1 : t};
-      for (int c = 0; c < w.outputs; c += 128) {
-        const int count = w.outputs - c < 128 ? w.outputs - c : 128;
-        alignas(16) uint8_t digits[2][128];
-        float unused[128], tail[2][2][16];
+      const Inside inside[2] = {taps.InsideAt(at[0]), taps.InsideAt(at[1])};
+      for (int c = 0; c < outputs; c += 128) {
+        const int count = outputs - c < 128 ? outputs - c : 128;
+        float unused[128];
         Pair pair;
         for (int f = 0; f < 2; ++f) {
-          const Inside inside = TapsInside(w, at[f], frames);
-          tables[f].Assign(inside.end - inside.begin);
-          StoreDigits(CountTaps(x + c / 32, x_stride, w, w.signs.data() + c / 32, at[f], inside),
-                      digits[f]);
-          const int64_t first = at[f] * w.outputs + c;
-          pair.out[f] = f == 0 || two ? out + first : unused;
-          pair.residual[f] = kAdd ? residual + first : nullptr;
-          pair.digits[f] = digits[f];
+          const int valid = inside[f].end - inside[f].begin;
+          pair.tables.third[f] = vld1q_u8(kTables.of[valid].third);
+          pair.tables.fourth[f] = vld1q_u8(kTables.of[valid].fourth);
+          taps.StoreDigits(at[f], c / kWordBits, inside[f], pair.digits[f]);
+          const int64_t first = at[f] * outputs + c;
+          pair.rows.out[f] = f == 0 || two ? out + first : unused;
+          pair.rows.residual[f] = kResidual != NeonResidual::kNone ? residual + first : nullptr;
         }
-        if (kSigns && count < 128) std::memset(pair.bytes, 0, sizeof(pair.bytes));
-        const float* multiplier = end.multiplier + c;
-        const float* bias = end.bias + c;
-        int k = 0;
-        for (; 16 * (k + 1) <= count; ++k) {
-          Channels16<kResidual, kSlope, kSigns>(tables, multiplier + 16 * k, bias + 16 * k, 16 * k,
-                                                16 * k, k, &pair);
-        }
-        if (16 * k < count) {
-          const size_t size = (count - 16 * k) * sizeof(float);
-          Pair part = pair;
-          for (int f = 0; f < 2; ++f) {
-            if (kAdd) std::memcpy(tail[f][0], pair.residual[f] + 16 * k, size);
-            part.residual[f] = tail[f][0];
-            part.out[f] = tail[f][1];
-          }
-          // The arrays of the epilogue are padded to 32 outputs.
-          Channels16<kResidual, kSlope, kSigns>(tables, multiplier + 16 * k, bias + 16 * k, 16 * k,
-                                                0, k, &part);
-          for (int f = 0; f < 2; ++f) {
-            std::memcpy(pair.out[f] + 16 * k, tail[f][1], size);
-            if (kSigns) pair.bytes[f][k] = part.bytes[f][k];
-          }
-        }
-        if (kSigns) {
-          for (int f = 0; f < (two ? 2 : 1); ++f) {
-            StoreWords(Gather(pair.bytes[f]), count, signs + at[f] * signs_stride + c / 32);
-          }
+        if (count < 128) std::memset(pair.bytes, 0, sizeof(pair.bytes));
+        Channels<kResidual, kSlope>(end.multiplier + c, end.bias + c, count, &pair);
+        if (signs == nullptr) continue;
+        for (int f = 0; f < (two ? 2 : 1); ++f) {
+          NeonStoreWords(Gather(pair.bytes[f]), count,
+                         signs + at[f] * signs_stride + c / kWordBits);
         }
       }
     }
   }
 
-  // Up to 128 channels of two frames.
-  struct Pair {
-    const uint8_t* digits[2];
-    const float* residual[2];
-    float* out[2];
-    uint8x16_t bytes[2][8];
-  };
-
-  // 16 channels; `from` counts digits, `to` floats, `k` blocks of signs.
-  template <NeonResidual kResidual, NeonSlope kSlope, bool kSigns>
-  BIFSMN_NEON_INLINE void Channels16(const Table tables[2], const float* multiplier,
-                                     const float* bias, int from, int to, int k,
-                                     Pair* pair) const {
-    constexpr bool kAdd = kResidual != NeonResidual::kNone;
+  template <NeonResidual kResidual, NeonSlope kSlope>
+  void Channels(const float* multiplier, const float* bias, int count, Pair* pair) const {
     const float32x4_t slope = vdupq_n_f32(end.slope);
-    float32x4_t v[2][4];
-    DotsAsFloats(tables[0], vld1q_u8(pair->digits[0] + from), v[0]);
-    DotsAsFloats(tables[1], vld1q_u8(pair->digits[1] + from), v[1]);
-    BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      const float32x4_t m = vld1q_f32(multiplier + 4 * i), b = vld1q_f32(bias + 4 * i);
-      BIFSMN_NEON_UNROLL
-      for (int f = 0; f < 2; ++f) {
-        const float* add = kAdd ? pair->residual[f] + to + 4 * i : nullptr;
-        v[f][i] = NeonFinish<kResidual, kSlope>(v[f][i], m, b, slope, add);
-      }
+    const DotTables tables = pair->tables;
+    const Rows rows = pair->rows;
+    int k = 0;
+    for (; 16 * (k + 1) <= count; ++k) {
+      Channels16<kResidual, kSlope>(slope, tables, multiplier, bias, rows, k, int64_t{k} * 64,
+                                    pair);
     }
+    if (16 * k == count) return;
+    // The arrays of the epilogue are padded to 32 outputs, the rows are not.
+    const size_t size = (count - 16 * k) * sizeof(float);
+    float local[2][2][16] = {};
+    if (kResidual != NeonResidual::kNone) {
+      for (int f = 0; f < 2; ++f) std::memcpy(local[f][0], rows.residual[f] + 16 * k, size);
+    }
+    const Rows last = {{local[0][0], local[1][0]}, {local[0][1], local[1][1]}};
+    Channels16<kResidual, kSlope>(slope, tables, multiplier + 16 * k, bias + 16 * k, last, k, 0,
+                                  pair);
+    for (int f = 0; f < 2; ++f) std::memcpy(rows.out[f] + 16 * k, last.out[f], size);
+  }
+
+  // 16 channels, number k; they begin `at` bytes into the arrays and rows.
+  template <NeonResidual kResidual, NeonSlope kSlope>
+  static BIFSMN_NEON_INLINE void Channels16(float32x4_t slope, const DotTables& tables,
+                                            const float* multiplier, const float* bias,
+                                            const Rows& rows, int k, int64_t at, Pair* pair) {
+    const int64_t index[4] = {at, at + 16, at + 32, at + 48};
+    const uint8x16_t digits[2] = {pinned::Load(pair->digits[0], 16 * k),
+                                  pinned::Load(pair->digits[1], 16 * k)};
+    uint8x16_t third[2], fourth[2], low[2], high[2];
     BIFSMN_NEON_UNROLL
     for (int f = 0; f < 2; ++f) {
-      BIFSMN_NEON_UNROLL
-      for (int i = 0; i < 4; ++i) vst1q_f32(pair->out[f] + to + 4 * i, v[f][i]);
-      if (kSigns) pair->bytes[f][k] = SignBits(v[f]);
+      third[f] = pinned::Tbl(tables.third[f], digits[f]);
+      fourth[f] = pinned::Tbl(tables.fourth[f], digits[f]);
     }
+    float32x4_t m[4], b[4];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) m[i] = pinned::LoadIndexed(multiplier, index[i]);
+    BIFSMN_NEON_UNROLL
+    for (int f = 0; f < 2; ++f) {
+      low[f] = pinned::Zip1(third[f], fourth[f]);
+      high[f] = pinned::Zip2(third[f], fourth[f]);
+    }
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) b[i] = pinned::LoadIndexed(bias, index[i]);
+    NeonFinish finish;
+    float32x4_t* v = finish.v;
+    BIFSMN_NEON_UNROLL
+    for (int f = 0; f < 2; ++f) {
+      v[4 * f] = pinned::ShllLow16(low[f]), v[4 * f + 1] = pinned::ShllHigh16(low[f]);
+      v[4 * f + 2] = pinned::ShllLow16(high[f]), v[4 * f + 3] = pinned::ShllHigh16(high[f]);
+    }
+    finish.Affine<4>(m, b);
+    finish.Rest<kResidual, kSlope>(slope, [&](int i) BIFSMN_NEON_LAMBDA {
+      return pinned::LoadIndexed(rows.residual[i / 4], index[i % 4]);
+    });
+    uint16x8_t masks[8], halves[4];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) masks[i] = vreinterpretq_u16_u32(pinned::Fcmge0(v[i]));
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) halves[i] = pinned::Uzp1(masks[2 * i], masks[2 * i + 1]);
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) pinned::StoreIndexed(rows.out[0], index[i], v[i]);
+    uint8x16_t bytes[2];
+    BIFSMN_NEON_UNROLL
+    for (int f = 0; f < 2; ++f) {
+      bytes[f] = pinned::Uzp1(vreinterpretq_u8_u16(halves[2 * f]),
+                              vreinterpretq_u8_u16(halves[2 * f + 1]));
+    }
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) pinned::StoreIndexed(rows.out[1], index[i], v[4 + i]);
+    BIFSMN_NEON_UNROLL
+    for (int f = 0; f < 2; ++f) pinned::Store(pair->bytes[f], 16 * k, vreinterpretq_u16_u8(bytes[f]));
   }
 };
 
@@ -308,8 +371,9 @@ void NeonMemoryToFloat(const uint32_t* x, int64_t x_stride, int64_t frames, cons
     return;
   }
   if (signs != nullptr) ClearBehind(WordsFor(w.outputs), frames, signs, signs_stride);
+  const Taps taps(x, x_stride, frames, w);
   NeonSelect(end, residual,
-             FloatJob{x, x_stride, frames, w, end, residual, out, signs, signs_stride});
+             FloatJob{taps, frames, w.outputs, end, residual, out, signs, signs_stride});
 }
 
 void NeonMemoryToBits(const uint32_t* x, int64_t x_stride, int64_t frames, const MemoryWeights& w,
@@ -319,25 +383,27 @@ void NeonMemoryToBits(const uint32_t* x, int64_t x_stride, int64_t frames, const
     return;
   }
   ClearBehind(WordsFor(w.outputs), frames, out, out_stride);
+  const Taps taps(x, x_stride, frames, w);
   for (int64_t t = 0; t < frames; ++t) {
-    const Inside inside = TapsInside(w, t, frames);
-    const int8x16_t valid = vdupq_n_s8(static_cast<int8_t>(inside.end - inside.begin));
+    const Inside inside = taps.InsideAt(t);
+    const int count = inside.end - inside.begin;
+    const int8x16_t valid = vdupq_n_s8(static_cast<int8_t>(count));
     for (int c = 0; c < w.outputs; c += 128) {
       const int left = w.outputs - c;
-      const Planes planes = CountTaps(x + c / 32, x_stride, w, w.signs.data() + c / 32, t, inside);
+      uint8_t digits[128];
+      taps.StoreDigits(t, c / kWordBits, inside, digits);
       uint8x16_t bytes[8];
       for (int k = 0; k < 8; ++k) {
         bytes[k] = vdupq_n_u8(0);
         if (16 * k >= left) continue;
-        const int8x16_t digits = vreinterpretq_s8_u8(Digits(planes, k));
-        const int8x16_t dots = vsubq_s8(vsubq_s8(valid, digits), digits);
+        const int8x16_t differing = vreinterpretq_s8_u8(vld1q_u8(digits + 16 * k));
+        const int8x16_t dots = vsubq_s8(vsubq_s8(valid, differing), differing);
         const int16_t* limits = threshold + c + 16 * k;  // padded to 32 outputs
         const uint16x8_t low = vcgeq_s16(vmovl_s8(vget_low_s8(dots)), vld1q_s16(limits));
         const uint16x8_t high = vcgeq_s16(vmovl_high_s8(dots), vld1q_s16(limits + 8));
-        bytes[k] = vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)),
-                            NeonBitOfLane());
+        bytes[k] = vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high));
       }
-      StoreWords(Gather(bytes), left, out + t * out_stride + c / 32);
+      NeonStoreWords(Gather(bytes), left, out + t * out_stride + c / kWordBits);
     }
   }
 }

@@ -56,7 +56,7 @@ void ToFloat(const uint32_t* a, int64_t rows, const DenseWeights& w, const Float
 
 template <Tiles kTiles>
 KernelPath Path(const char* name, decltype(KernelPath::dense_prepare) prepare) {
-  KernelPath path = PortablePath();  // its classifier serves here as well
+  KernelPath path = PortablePath();
   path.name = name;
   path.pack = NeonPack;
   path.dense_prepare = prepare;
@@ -67,6 +67,7 @@ KernelPath Path(const char* name, decltype(KernelPath::dense_prepare) prepare) {
   path.memory_to_float = NeonMemoryToFloat;
   path.memory_to_bits = NeonMemoryToBits;
   path.float_conv = NeonFloatConv;
+  path.float_matvec = NeonFloatMatvec;
   path.dual = NeonDual();
   return path;
 }

@@ -113,6 +113,13 @@ BIFSMN_PINNED uint8x16_t Cmhi(uint8x16_t a, uint8x16_t b) {
   return d;
 }
 
+// Shifts every 16 bits of `bits` left and inserts the lower bits of `low`.
+template <int kShift>
+BIFSMN_PINNED uint16x8_t Sli(uint16x8_t low, uint16x8_t bits) {
+  asm volatile("sli %0.8h, %1.8h, %2" : "+w"(low) : "w"(bits), "i"(kShift));
+  return low;
+}
+
 // Shifts every byte of `bits` left by one and inserts the lowest bit of `mask`.
 BIFSMN_PINNED uint8x16_t Sli1(uint8x16_t mask, uint8x16_t bits) {
   asm volatile("sli %0.16b, %1.16b, #1" : "+w"(mask) : "w"(bits));
@@ -122,6 +129,84 @@ BIFSMN_PINNED uint8x16_t Sli1(uint8x16_t mask, uint8x16_t bits) {
 BIFSMN_PINNED uint16x8_t Sli1(uint16x8_t mask, uint16x8_t bits) {
   asm volatile("sli %0.8h, %1.8h, #1" : "+w"(mask) : "w"(bits));
   return mask;
+}
+
+// 16 bytes, `offset` bytes behind a pointer that the instruction adds it to.
+BIFSMN_PINNED float32x4_t LoadIndexed(const float* p, int64_t offset) {
+  float32x4_t d;
+  asm volatile("ldr %q0, [%1, %2]"
+               : "=w"(d)
+               : "r"(p), "r"(offset), "m"(*reinterpret_cast<const float(*)[]>(p)));
+  return d;
+}
+
+BIFSMN_PINNED void StoreIndexed(float* p, int64_t offset, float32x4_t value) {
+  asm volatile("str %q1, [%2, %3]"
+               : "=m"(*reinterpret_cast<float(*)[]>(p))
+               : "w"(value), "r"(p), "r"(offset));
+}
+
+// Instructions of two operands by their names.
+#define BIFSMN_PINNED_BINARY(Name, Result, Operand, text)        \
+  BIFSMN_PINNED Result Name(Operand a, Operand b) {              \
+    Result d;                                                    \
+    asm volatile(text : "=w"(d) : "w"(a), "w"(b));               \
+    return d;                                                    \
+  }
+
+BIFSMN_PINNED_BINARY(And, uint8x16_t, uint8x16_t, "and %0.16b, %1.16b, %2.16b")
+BIFSMN_PINNED_BINARY(Zip1, uint8x16_t, uint8x16_t, "zip1 %0.16b, %1.16b, %2.16b")
+BIFSMN_PINNED_BINARY(Zip2, uint8x16_t, uint8x16_t, "zip2 %0.16b, %1.16b, %2.16b")
+BIFSMN_PINNED_BINARY(Zip1, uint16x8_t, uint16x8_t, "zip1 %0.8h, %1.8h, %2.8h")
+BIFSMN_PINNED_BINARY(Zip2, uint16x8_t, uint16x8_t, "zip2 %0.8h, %1.8h, %2.8h")
+BIFSMN_PINNED_BINARY(Uzp1, uint8x16_t, uint8x16_t, "uzp1 %0.16b, %1.16b, %2.16b")
+BIFSMN_PINNED_BINARY(Uzp1, uint16x8_t, uint16x8_t, "uzp1 %0.8h, %1.8h, %2.8h")
+BIFSMN_PINNED_BINARY(Sub, uint16x8_t, uint16x8_t, "sub %0.8h, %1.8h, %2.8h")
+BIFSMN_PINNED_BINARY(SsublLow, int32x4_t, uint16x8_t, "ssubl %0.4s, %1.4h, %2.4h")
+BIFSMN_PINNED_BINARY(SsublHigh, int32x4_t, uint16x8_t, "ssubl2 %0.4s, %1.8h, %2.8h")
+BIFSMN_PINNED_BINARY(Tbl, uint8x16_t, uint8x16_t, "tbl %0.16b, {%1.16b}, %2.16b")
+BIFSMN_PINNED_BINARY(Cmtst, uint8x16_t, uint8x16_t, "cmtst %0.16b, %1.16b, %2.16b")
+BIFSMN_PINNED_BINARY(Fmul, float32x4_t, float32x4_t, "fmul %0.4s, %1.4s, %2.4s")
+BIFSMN_PINNED_BINARY(Fadd, float32x4_t, float32x4_t, "fadd %0.4s, %1.4s, %2.4s")
+BIFSMN_PINNED_BINARY(Fmax, float32x4_t, float32x4_t, "fmax %0.4s, %1.4s, %2.4s")
+
+#define BIFSMN_PINNED_UNARY(Name, Result, Operand, text)         \
+  BIFSMN_PINNED Result Name(Operand a) {                         \
+    Result d;                                                    \
+    asm volatile(text : "=w"(d) : "w"(a));                       \
+    return d;                                                    \
+  }
+
+BIFSMN_PINNED_UNARY(Scvtf, float32x4_t, int32x4_t, "scvtf %0.4s, %1.4s")
+// All ones where a >= 0.0.
+BIFSMN_PINNED_UNARY(Fcmge0, uint32x4_t, float32x4_t, "fcmge %0.4s, %1.4s, #0.0")
+// 16 bits to the upper halves of 32.
+BIFSMN_PINNED_UNARY(ShllLow16, float32x4_t, uint8x16_t, "shll %0.4s, %1.4h, #16")
+BIFSMN_PINNED_UNARY(ShllHigh16, float32x4_t, uint8x16_t, "shll2 %0.4s, %1.8h, #16")
+
+// `d` with the bits of `a` where `mask` has ones.
+BIFSMN_PINNED uint8x16_t Bit(uint8x16_t d, uint8x16_t a, uint8x16_t mask) {
+  asm volatile("bit %0.16b, %1.16b, %2.16b" : "+w"(d) : "w"(a), "w"(mask));
+  return d;
+}
+
+// `mask` chooses bits of `a`, where it has ones, or of `b`.
+BIFSMN_PINNED float32x4_t Bsl(uint32x4_t mask, float32x4_t a, float32x4_t b) {
+  asm volatile("bsl %0.16b, %1.16b, %2.16b" : "+w"(mask) : "w"(a), "w"(b));
+  return vreinterpretq_f32_u32(mask);
+}
+
+// sum += x * y, rounded once.
+BIFSMN_PINNED float32x4_t Fmla(float32x4_t sum, float32x4_t x, float32x4_t y) {
+  asm volatile("fmla %0.4s, %1.4s, %2.4s" : "+w"(sum) : "w"(x), "w"(y));
+  return sum;
+}
+
+// sum += x * (one lane of y), rounded once.
+template <int kLane>
+BIFSMN_PINNED float32x4_t FmlaLane(float32x4_t sum, float32x4_t x, float32x4_t y) {
+  asm volatile("fmla %0.4s, %1.4s, %2.s[%3]" : "+w"(sum) : "w"(x), "w"(y), "i"(kLane));
+  return sum;
 }
 
 BIFSMN_PINNED void Store(void* p, int64_t offset, uint16x8_t value) {
