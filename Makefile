@@ -11,6 +11,8 @@ SHELL := /bin/bash
 DATA ?=
 OUT ?= demo
 PYTHON_TESTS ?= -m "not slow"
+# In order, out of order, and with the dot product of ARMv8.2.
+CORES := cortex-a53 cortex-a72 neoverse-n1
 
 .PHONY: help setup setup-test ops demo test test-all wheel-aarch64 clean
 
@@ -32,8 +34,12 @@ demo: setup
 test: setup-test
 	@echo "== C++ tests, this machine"
 	@bazel test --noshow_progress //...
-	@echo "== C++ tests, aarch64 under emulation"
-	@bazel test --noshow_progress --config=aarch64 //...
+	@echo "== C++ tests, this machine, with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@bazel test --noshow_progress --config=asan --config=ubsan --platform_suffix=-sanitizers //...
+	@for core in $(CORES); do \
+	  echo "== C++ tests, aarch64 under emulation, $$core"; \
+	  bazel test --noshow_progress --config=aarch64 --test_env=QEMU_CPU=$$core //...; \
+	done
 	@echo "== Python tests"
 	@TF_CPP_MIN_LOG_LEVEL=3 .venv/bin/python -m pytest -q -o addopts= $(PYTHON_TESTS)
 

@@ -22,17 +22,22 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = REPOSITORY / "bifsmn_tf/runtime/lib/linux_aarch64/libbifsmn_ops.so"
 
 
-@pytest.fixture(scope="module", params=["tflite-runtime", "litert"])
-def python(request):
+@pytest.fixture(scope="module")
+def root():
+    """The emulated machine."""
     root = pathlib.Path(os.environ.get("BIFSMN_TF_EMULATED_ROOT", REPOSITORY / ".emulated/aarch64"))
-    program = root / f"python-{request.param}"
     if not (root / ".complete").exists():
         pytest.skip(f"no emulated aarch64 machine: run tools/emulated_root.sh {root}")
     if not LIBRARY.exists():
         pytest.skip("no aarch64 library: run tools/build_ops.sh aarch64")
     if shutil.which("qemu-aarch64-static") is None:
         pytest.skip("qemu-aarch64-static is not installed")
-    return program
+    return root
+
+
+@pytest.fixture(scope="module", params=["tflite-runtime", "litert"])
+def python(request, root):
+    return root / f"python-{request.param}"
 
 
 def run_emulated(python, folder, model, inputs):
@@ -75,6 +80,13 @@ def test_the_library_agrees_with_eager_bit_by_bit(converted, python, tmp_path):
 
 
 CLIPS = 3  # per kind
+
+# Instructions on 16 bytes: code and mask.
+NEON = {
+    "eor": (0x6E201C00, 0xFFE0FC00),
+    "cnt": (0x4E205800, 0xFFFFFC00),
+    "addp": (0x4E20BC00, 0xFFE0FC00),
+}
 
 
 class Trained:
@@ -188,3 +200,28 @@ def test_bits_of_a_whole_network(trained, calls, python, tmp_path):
                 value = there[f"thin_{switch}/{name}"][i]
                 assert same_bits(value, here[f"thin_{switch}/{name}"][i]), (switch, i, name)
                 assert same_bits(value, expected[name]), (switch, i, name)
+
+
+@pytest.mark.slow
+def test_the_operators_run_neon_code(trained, root, tmp_path):
+    """One CNT for every 128 pairs of bits, and as many EOR, on an emulated Cortex-A53."""
+    from bifsmn_tf.benchmarking.emulator import Emulator
+
+    model = tmp_path / "model.tflite"
+    model.write_bytes(trained.file)
+    traces = Emulator(root, cpu="cortex-a53").trace(model, [0.25], inferences=1)
+    (ours,) = [library for library in traces.libraries if library.kind == "ops"]
+    counts = dict.fromkeys(NEON, 0)
+    for block, executions in traces.executions[0.25].items():
+        if ours.holds(block.address):
+            for word in block.words:
+                for name, (code, mask) in NEON.items():
+                    counts[name] += executions * (int(word, 16) & mask == code)
+    blocks = len(trained.model.active_blocks(0.25))
+    # Multiplications of bits: the convolution, fc1, and the two layers of each block.
+    pairs = (64 * 32 * 400 + 8 * 256 * 128 + blocks * 8 * 2 * 128 * 256) / 128
+    assert pairs <= counts["cnt"] <= counts["eor"]
+    # 400 bits fill 3.125 registers, and few positions of the convolution's border fill a tile.
+    assert counts["cnt"] <= 1.5 * pairs
+    # The tree of a count's 16 bytes; FBCK would widen instead.
+    assert counts["addp"] >= pairs / 4
