@@ -23,6 +23,11 @@ def parser():
         "(default %(default)s)",
     )  # fmt: skip
     result.add_argument(
+        "--storage", choices=("float32", "compact"), default="float32",
+        help="of real numbers: compact stores weights in int8 and folded parameters in float16 "
+        "(default %(default)s)",
+    )  # fmt: skip
+    result.add_argument(
         "--data", metavar="DIR", help="recordings on which to compare the file with Keras"
     )
     result.add_argument("--force", action="store_true", help="replace OUT.tflite if it exists")
@@ -53,7 +58,7 @@ def main(argv=None):
     examples = None if arguments.data is None else _examples(model, arguments)
     with _common.quiet_stderr():
         content, report = convert_with_report(
-            model, arguments.thin, arguments.input, features=examples
+            model, arguments.thin, arguments.input, storage=arguments.storage, features=examples
         )
     with replacing(out) as temporary:
         temporary.write_bytes(content)

@@ -14,6 +14,7 @@ from bifsmn_tf.conversion import report as reports
 from bifsmn_tf.conversion import tflite_file
 from bifsmn_tf.conversion.errors import ConversionError
 from bifsmn_tf.conversion.graph import Deployment, check_convertible
+from bifsmn_tf.conversion.storage import STORAGES
 from bifsmn_tf.layers import LogMelSpectrogram
 
 INPUTS = ("features", "audio")
@@ -26,6 +27,7 @@ def convert(
     thin=None,
     input="features",  # pylint: disable=redefined-builtin
     *,
+    storage="float32",
     labels=None,
     features=None,
     allow_untrained=False,
@@ -44,6 +46,9 @@ def convert(
             `thin_<switch>` runs a switch.
         input: "features", `(1, mels, frames, 1)` in dB, or "audio", `(1, 16000)` in [-1, 1) with
             the log-mel spectrogram inside the file.
+        storage: "float32", or "compact": real weights but those of the first convolution in int8
+            with one factor per output, folded parameters of binary layers in float16. Smaller, and
+            a little less exact.
         labels: Names of the classes; default those of the model.
         features: `(n, mels, frames, 1)` on which parity is reported (the first 64; waveforms
             `(n, 16000)` for `input="audio"`); default generated noise.
@@ -57,7 +62,8 @@ def convert(
         ConversionError: If the model cannot be converted.
     """
     content, report = convert_with_report(
-        model, thin, input, labels=labels, features=features, allow_untrained=allow_untrained
+        model, thin, input, storage=storage, labels=labels, features=features,
+        allow_untrained=allow_untrained,
     )
     if verbose:
         print(report)
@@ -65,11 +71,16 @@ def convert(
 
 
 def convert_with_report(
-    model, thin=None, input="features", *, labels=None, features=None, allow_untrained=False
+    model, thin=None, input="features", *, storage="float32", labels=None, features=None,
+    allow_untrained=False,
 ):  # pylint: disable=redefined-builtin
     """Like `convert`, but returns `(bytes, Report)` and prints nothing."""
     if input not in INPUTS:
         raise ConversionError(f"`input` should be one of {INPUTS}. Received: input={input!r}")
+    if storage not in STORAGES:
+        raise ConversionError(
+            f"`storage` should be one of {STORAGES}. Received: storage={storage!r}"
+        )
     switches = check_convertible(model, thin, allow_untrained)
     labels = _check_labels(model, model.labels if labels is None else labels)
     frontend = LogMelSpectrogram(num_mels=model.num_mels)
@@ -83,7 +94,7 @@ def convert_with_report(
             )
     examples = _examples(model, input, features)
 
-    deployment = Deployment(model)
+    deployment = Deployment(model, storage)
 
     def signature(switch):
         def from_features(features):
@@ -98,6 +109,8 @@ def convert_with_report(
         {f"thin_{switch}": signature(switch) for switch in switches},
         tf.TensorSpec((1, *examples.shape[1:]), tf.float32, name=input),
     )
+    if storage == "compact":
+        content = tflite_file.store_int8(content)
     content = tflite_file.slim(content)
     if labels is not None:
         content = tflite_file.add_labels(content, labels)

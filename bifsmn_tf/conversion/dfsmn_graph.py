@@ -37,7 +37,9 @@ class DFSMNDeployment(Deployment, model=DFSMNSkeleton):
     def stem(self, features):
         """The first, real-valued convolution."""
         model = self.model
-        return self._float_convolution(features, model.conv1, model.norm1, model.activation1)
+        return self._float_convolution(
+            features, model.conv1, model.norm1, model.activation1, exact=True
+        )
 
     def tail(self, x, thin=1.0, collect=None):
         model = self.model
@@ -58,9 +60,10 @@ class DFSMNDeployment(Deployment, model=DFSMNSkeleton):
 
     # ---------------------------------------------------------------- float layers
 
-    def _float_convolution(self, x, layer, norm, activation):
+    def _float_convolution(self, x, layer, norm, activation, exact=False):
         factor, offset = fold(1.0, layer.bias, norm)
         kernel = value_of(layer.kernel) * factor
+        kernel = kernel if exact else self._rounded(kernel)
         rows, columns = layer.padding
         x = tf.pad(x, [[0, 0], [columns, columns], [rows, rows], [0, 0]])
         x = tf.nn.conv2d(
@@ -75,7 +78,7 @@ class DFSMNDeployment(Deployment, model=DFSMNSkeleton):
         frames, bands, channels = x.shape[1:]
         layer = self.model.fc1
         x = tf.reshape(x, (1, 1, frames, bands * channels))
-        kernel = _band_major(value_of(layer.kernel), bands, channels)
+        kernel = self._rounded(_band_major(value_of(layer.kernel), bands, channels))
         x = self._pointwise(x, ("fc1",), kernel, value_of(layer.bias))
         return self._activate(x, self.model.fc1_activation)
 
@@ -91,7 +94,7 @@ class DFSMNDeployment(Deployment, model=DFSMNSkeleton):
             (block.projection, block.output_norm, block.output_activations[switch]),
         ):
             factor, offset = fold(1.0, layer.bias, norm.of(switch))
-            kernel = value_of(layer.kernel) * factor
+            kernel = self._rounded(value_of(layer.kernel) * factor)
             hidden = self._pointwise(hidden, (*key, layer.name), kernel, offset)
             hidden = self._activate(hidden, activation)
         return y + hidden

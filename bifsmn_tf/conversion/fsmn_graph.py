@@ -23,7 +23,7 @@ class FSMNDeployment(Deployment, model=FSMN):
             factor, offset = batch_norm_affine(self.model.input_norm)
             x = x * self._constant(("input_norm", "factor"), factor)
             x = x + self._constant(("input_norm", "offset"), offset)
-        return x, self._float_dense(x, self.model.linears[0])
+        return x, self._float_dense(x, self.model.linears[0], exact=True)
 
     def tail(self, x, thin=1.0, collect=None):
         model = self.model
@@ -53,6 +53,9 @@ class FSMNDeployment(Deployment, model=FSMN):
                 outputs += [filtered, x]
         return self._scores(x, value_of(model.classifier.kernel), value_of(model.classifier.bias))
 
-    def _float_dense(self, x, layer):
+    def _float_dense(self, x, layer, exact=False):
         bias = None if layer.bias is None else value_of(layer.bias)
-        return self._pointwise(x, (layer.name,), value_of(layer.kernel), bias)
+        kernel = value_of(layer.kernel)
+        return self._pointwise(
+            x, (layer.name,), kernel if exact else self._rounded(kernel), bias
+        )

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from bifsmn_tf.conversion import ops
+from bifsmn_tf.conversion import ops, storage as storages
 from bifsmn_tf.conversion.errors import ConversionError
 from bifsmn_tf.conversion.folding import (
     batch_norm_affine,
@@ -42,6 +42,8 @@ class Deployment:
 
     Args:
         model: `bifsmn_tf.models.DFSMN`, `BiFSMN` or a subclass, or `FSMN`.
+        storage: "float32", or "compact": real weights behind the stem are rounded to what int8
+            with a factor per output holds, folded parameters of binary layers to float16.
 
     Raises:
         ConversionError: If there is no deployed form of the model's class.
@@ -53,7 +55,7 @@ class Deployment:
         super().__init_subclass__(**kwargs)
         Deployment._by_model[model] = cls
 
-    def __new__(cls, model):
+    def __new__(cls, model, storage="float32"):
         return super().__new__(cls.class_for(model))
 
     @classmethod
@@ -68,8 +70,9 @@ class Deployment:
             f"Received: {type(model).__module__}.{type(model).__name__}"
         )
 
-    def __init__(self, model):
+    def __init__(self, model, storage="float32"):
         self.model = model
+        self.compact = storage == "compact"
         self._constants = {}
         self._binary = {}
 
@@ -95,7 +98,10 @@ class Deployment:
         return self.tail(self.stem(features), thin)
 
     def stem(self, features):
-        """What comes before any custom operator, a tensor or several."""
+        """What comes before any custom operator, a tensor or several.
+
+        In a binary network signs follow, which make much of little: its weights stay float32.
+        """
         raise NotImplementedError
 
     def tail(self, x, thin=1.0, collect=None):
@@ -124,6 +130,14 @@ class Deployment:
                 self._constants[key] = tf.constant(value)
         return self._constants[key]
 
+    def _rounded(self, weights):
+        """Real weights, outputs last, as the storage holds them."""
+        return storages.round_to_int8(weights) if self.compact else weights
+
+    def _parameters(self, key, value):
+        """A folded vector of a binary layer."""
+        return self._constant(key, storages.to_float16(value) if self.compact else value)
+
     # ---------------------------------------------------------------- float layers
 
     def _activate(self, x, activation):
@@ -143,7 +157,7 @@ class Deployment:
         factor, offset = fold(1.0, layer.bias, norm, layer.kernel.shape[-1])
         offsets, multiple = layer.offsets, layer.depth_multiplier
         taps = np.zeros((1, offsets[-1] - offsets[0] + 1, x.shape[-1], multiple))
-        for tap, position in zip(value_of(layer.kernel) * factor, offsets):
+        for tap, position in zip(self._rounded(value_of(layer.kernel) * factor), offsets):
             taps[0, position - offsets[0]] = tap.reshape(-1, multiple)
         padded = tf.pad(x, [[0, 0], [0, 0], [-offsets[0], offsets[-1]], [0, 0]])
         filtered = tf.nn.depthwise_conv2d(
@@ -154,7 +168,7 @@ class Deployment:
     def _scores(self, x, kernel, bias):
         """Probabilities from features `(1, ...)` and a classifier in their order."""
         x = tf.reshape(x, (1, kernel.shape[0]))
-        logits = tf.matmul(x, self._constant(("classifier", "kernel"), kernel))
+        logits = tf.matmul(x, self._constant(("classifier", "kernel"), self._rounded(kernel)))
         return tf.nn.softmax(logits + self._constant(("classifier", "bias"), bias))
 
     # --------------------------------------------------------------- binary layers
@@ -208,8 +222,8 @@ class Deployment:
             }
         else:
             constants = {
-                "multiplier": self._constant((*key, switch, "multiplier"), epilogue.multiplier),
-                "bias": self._constant((*key, switch, "bias"), epilogue.bias),
+                "multiplier": self._parameters((*key, switch, "multiplier"), epilogue.multiplier),
+                "bias": self._parameters((*key, switch, "bias"), epilogue.bias),
                 "residual": residual,
                 "slope": epilogue.slope,
             }

@@ -190,6 +190,7 @@ def _epilogue(sums, args, slope, residual_first):
     """Shared end of the operators, for the result of `_sums`."""
     if len(args) == 1:
         return _pack(sums >= tf.cast(args[0], tf.int32))
+    args = [tf.cast(a, tf.float32) for a in args]
     multiplier, bias, residual = (_keep(a) for a in (*args, tf.constant(0.0))[:3])
     has_residual = len(args) == 3
     v = _keep(tf.cast(sums, tf.float32) * multiplier)

@@ -12,7 +12,8 @@ Every operator ends in one of two epilogues:
 
 * float: give `multiplier` and `bias` (and perhaps `residual`); returns float32.
   `v = dot * multiplier + bias`, then the leaky slope for `v < 0`, and the residual added
-  before the slope (`residual_first=True`) or after it.
+  before the slope (`residual_first=True`) or after it. `multiplier` and `bias` may be float16,
+  which saves room; they are widened to float32, exactly, before anything is computed.
 * bits: give `threshold`; returns packed bits, `dot >= threshold`.
 
 `shifts` say how a float x becomes signs:
@@ -45,6 +46,8 @@ from bifsmn_tf.conversion.op_reference import (
 )
 
 __all__ = ["binary_conv2d", "binary_dense", "memory_filter", "pack_bits", "unpack_bits"]
+
+_REAL = (tf.float32, tf.float16)
 
 
 # ------------------------------------------------------------------------- factories
@@ -113,8 +116,8 @@ def _pair(value, name, op, minimum):
     return tuple(_integer(v, name, op, minimum) for v in pair)
 
 
-def _vector(value, name, dtype, length, op, side="output"):
-    value = _tensor(value, name, (dtype,), op)
+def _vector(value, name, dtypes, length, op, side="output"):
+    value = _tensor(value, name, dtypes, op)
     if value.shape.as_list() != [length]:
         raise ValueError(
             f"`{name}` of {op} should have shape ({length},), one entry per {side} channel. "
@@ -139,7 +142,7 @@ def _shifts(shifts, x, threshold, channels, op):
             f"{op} with two `shifts` should have `multiplier` and `bias` instead of `threshold`. "
             f"Received: threshold={threshold}"
         )
-    return [_vector(s, "shifts", tf.float32, channels, op, "input") for s in shifts]
+    return [_vector(s, "shifts", (tf.float32,), channels, op, "input") for s in shifts]
 
 
 def _call(op, body, x, weights, epilogue, shifts, lead, outputs, attributes, defaults):
@@ -163,13 +166,13 @@ def _call(op, body, x, weights, epilogue, shifts, lead, outputs, attributes, def
                 f"`residual_first`. Received: bias={bias}, residual={residual}, slope={slope}, "
                 f"residual_first={residual_first}"
             )
-        args = [_vector(threshold, "threshold", tf.int16, outputs, op)]
+        args = [_vector(threshold, "threshold", (tf.int16,), outputs, op)]
     else:
         if bias is None:
             raise ValueError(f"{op} with `multiplier` should have a `bias`. Received: bias=None")
         args = [
-            _vector(multiplier, "multiplier", tf.float32, outputs, op),
-            _vector(bias, "bias", tf.float32, outputs, op),
+            _vector(multiplier, "multiplier", _REAL, outputs, op),
+            _vector(bias, "bias", _REAL, outputs, op),
         ]
         if residual is not None:
             residual = _tensor(residual, "residual", (tf.float32,), op)
@@ -238,8 +241,8 @@ def binary_dense(
         x: float32, binarised by `x >= 0`, or int32 packed bits. Trailing axes are flattened
             until they hold `channels` values; the axes before are kept.
         weights: int32 `(N, ceil(channels / 32))`, packed along the reduction.
-        multiplier: float32 `(N,)`, for the float epilogue.
-        bias: float32 `(N,)`, with `multiplier`.
+        multiplier: float32 or float16 `(N,)`, for the float epilogue.
+        bias: float32 or float16 `(N,)`, with `multiplier`.
         residual: float32, shape of the output; optional, with `multiplier`.
         threshold: int16 `(N,)`, for the bits epilogue.
         channels: Length of the reduction, 1 to 32767.
@@ -278,8 +281,8 @@ def binary_conv2d(
             `(B, H, W, ceil(C / 32))`.
         weights: int32 `(N, ceil(kh * kw * C / 32))`; bit `(i * kw + j) * C + c` of a row is the
             tap in row `i`, column `j`, channel `c`.
-        multiplier: float32 `(N,)`, for the float epilogue.
-        bias: float32 `(N,)`, with `multiplier`.
+        multiplier: float32 or float16 `(N,)`, for the float epilogue.
+        bias: float32 or float16 `(N,)`, with `multiplier`.
         residual: float32, shape of the output; optional, with `multiplier`.
         threshold: int16 `(N,)`, for the bits epilogue.
         channels: `C`; `kh * kw * C` is at most 32767.
@@ -346,8 +349,8 @@ def memory_filter(
     Args:
         x: float32 `(B, T, C)`, binarised by `x >= 0`, or packed bits `(B, T, ceil(C / 32))`.
         weights: int32 `(taps, ceil(N / 32))`, earliest tap first, packed along the outputs.
-        multiplier: float32 `(N,)`, for the float epilogue.
-        bias: float32 `(N,)`, with `multiplier`.
+        multiplier: float32 or float16 `(N,)`, for the float epilogue.
+        bias: float32 or float16 `(N,)`, with `multiplier`.
         residual: float32, shape of the output; optional, with `multiplier`.
         threshold: int16 `(N,)`, for the bits epilogue.
         channels: `C`.

@@ -24,7 +24,7 @@ class Report:
     Attributes:
         total_bytes: Size of the file.
         bit_bytes: Packed 1-bit weights.
-        float_bytes: Real weights and folded constants (float32).
+        float_bytes: Real weights and folded constants (float32, float16, int8).
         threshold_bytes: Integer thresholds (int16).
         graph_bytes: Everything else: operators, tensors, signatures, labels.
         operators: For every signature, a dictionary from operator names to counts; names of
@@ -53,7 +53,7 @@ class Report:
         for name, size in (
             ("1-bit weights", self.bit_bytes),
             ("thresholds", self.threshold_bytes),
-            ("floats", self.float_bytes),
+            ("real numbers", self.float_bytes),
             ("graph", self.graph_bytes),
         ):
             lines.append(f"  {name:<14}{size:>10,}  {100 * size / self.total_bytes:5.1f} %")
@@ -89,7 +89,7 @@ def inspect(content):
     model = tflite_file.read(content)
     constants = tflite_file.constant_bytes(model)
     bits = tflite_file.packed_weight_bytes(model)
-    floats = constants.get("float32", 0)
+    floats = sum(constants.get(kind, 0) for kind in ("float32", "float16", "int8"))
     thresholds = constants.get("int16", 0)
     operators = tflite_file.operators(model)
     return Report(

@@ -1,4 +1,7 @@
-"""What is done to the flatbuffer after TensorFlow's converter: slimming, labels, inspection."""
+"""What is done to the flatbuffer after TensorFlow's converter.
+
+Weights to int8, slimming, labels, inspection.
+"""
 
 import io
 import zipfile
@@ -6,6 +9,8 @@ import zipfile
 import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
+
+from bifsmn_tf.conversion import storage
 
 LABELS_FILE = "labels.txt"
 # TensorFlow Lite Metadata: name of the metadata entry, file identifier, kind of associated file.
@@ -20,6 +25,13 @@ _BUILTIN_NAMES = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()
 }
 _CUSTOM = schema.BuiltinOperator.CUSTOM
+# Operators with weights as their second input, and the axis of the outputs there.
+_OUTPUT_AXES = {
+    schema.BuiltinOperator.CONV_2D: 0,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3,
+    schema.BuiltinOperator.FULLY_CONNECTED: 0,
+}
+_PER_CHANNEL_DEQUANTIZE_VERSION = 5
 
 
 def read(content):
@@ -27,11 +39,88 @@ def read(content):
     return schema.ModelT.InitFromPackedBuf(content, 0)
 
 
+class _Builder(flatbuffers.Builder):
+    """Writes equal vectors (shapes, attributes, data) once."""
+
+    def __init__(self):
+        super().__init__(1 << 16)
+        self._vectors = {}
+
+    def CreateNumpyVector(self, x):  # pylint: disable=invalid-name
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._vectors:
+            self._vectors[key] = super().CreateNumpyVector(x)
+        return self._vectors[key]
+
+
 def write(model):
     """The schema's object tree to flatbuffer bytes."""
-    builder = flatbuffers.Builder(1 << 16)
+    builder = _Builder()
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def store_int8(content):
+    """Stores real weights as int8 where that loses nothing.
+
+    A `DEQUANTIZE` operator, which every interpreter runs once, makes them float32 again.
+
+    Args:
+        content: Flatbuffer bytes. Weights rounded by `storage.round_to_int8` become int8; other
+            constants stay as they are.
+    """
+    model = read(content)
+    numbers = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    dequantize = schema.OperatorCodeT()
+    dequantize.builtinCode = schema.BuiltinOperator.DEQUANTIZE
+    dequantize.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    dequantize.version = _PER_CHANNEL_DEQUANTIZE_VERSION
+    code = len(model.operatorCodes)
+    for graph in model.subgraphs:
+        operators = []
+        done = set()
+        for operator in graph.operators:
+            axis = _OUTPUT_AXES.get(numbers[operator.opcodeIndex])
+            index = None if axis is None else operator.inputs[1]
+            if axis is not None and index not in done:
+                small = _int8_tensor(model, graph.tensors[index], axis)
+                if small is not None:
+                    graph.tensors[index].buffer = 0
+                    graph.tensors.append(small)
+                    widen = schema.OperatorT()
+                    widen.opcodeIndex = code
+                    widen.inputs = np.array([len(graph.tensors) - 1], np.int32)
+                    widen.outputs = np.array([index], np.int32)
+                    operators.append(widen)
+                    done.add(index)
+            operators.append(operator)
+        graph.operators = operators
+    model.operatorCodes.append(dequantize)
+    return write(model)
+
+
+def _int8_tensor(model, tensor, axis):
+    """An int8 tensor of the same values in a buffer of its own, or None if there is none."""
+    data = model.buffers[tensor.buffer].data
+    if data is None or tensor.type != schema.TensorType.FLOAT32:
+        return None
+    weights = np.frombuffer(bytes(bytearray(data)), "<f4").reshape(tensor.shape)
+    integers, factors = storage.to_int8(weights, axis)
+    if not np.array_equal(storage.from_int8(integers, factors, axis), weights):
+        return None
+    small = schema.TensorT()
+    small.type = schema.TensorType.INT8
+    small.shape = tensor.shape
+    small.hasRank = tensor.hasRank
+    small.quantization = schema.QuantizationParametersT()
+    small.quantization.scale = factors
+    small.quantization.zeroPoint = np.zeros(len(factors), np.int64)
+    small.quantization.quantizedDimension = axis
+    buffer = schema.BufferT()
+    buffer.data = integers.reshape(-1).view(np.uint8)
+    small.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    return small
 
 
 def slim(content):

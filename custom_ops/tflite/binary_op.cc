@@ -21,6 +21,7 @@
 #include <string>
 
 #include "custom_ops/kernels/bits.h"
+#include "custom_ops/tflite/real_constants.h"
 #include "custom_ops/tflite/strict_floats.h"
 
 namespace bifsmn {
@@ -35,7 +36,7 @@ void CopyConstant(const TensorView& view, int64_t count, std::vector<T>* out) {
 // A constant on cache lines, padded to whole blocks of outputs.
 void CopyConstant(const TensorView& view, int64_t count, AlignedBuffer<float>* out) {
   out->Assign((count + kEndBlock - 1) / kEndBlock * kEndBlock);
-  if (count > 0) std::memcpy(out->data(), view.data, count * sizeof(float));
+  CopyReals(view, count, out->data());
 }
 
 bool CheckConstant(const TensorView& view, const char* name, abi::Type type, int rank,
@@ -51,6 +52,13 @@ bool CheckConstant(const TensorView& view, const char* name, abi::Type type, int
     return error->Set("%s should be a constant of the model. Received: a computed tensor", name);
   }
   return true;
+}
+
+bool CheckReals(const TensorView& view, const char* name, Error* error) {
+  if (view.type != abi::kFloat32 && view.type != abi::kFloat16) {
+    return error->Set("%s should be float32 or float16. Received: %s", name, TypeName(view.type));
+  }
+  return CheckConstant(view, name, view.type, 1, error);
 }
 
 }  // namespace
@@ -99,18 +107,16 @@ bool BinaryOp::PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type 
     outputs_ = third.shape[0];
     CopyConstant(third, outputs_, &thresholds_);
   } else {
-    if (!CheckConstant(third, "multiplier (or an int16 threshold)", abi::kFloat32, 1, error)) {
-      return false;
-    }
+    if (!CheckReals(third, "multiplier (or an int16 threshold)", error)) return false;
     if (inputs.size() != 4 && inputs.size() != 5) {
-      return error->Set("a node with a float32 multiplier should have 4 or 5 inputs (x, weights, "
+      return error->Set("a node with a multiplier should have 4 or 5 inputs (x, weights, "
                         "multiplier, bias[, residual]). Received: %zu inputs", inputs.size());
     }
     if (output_type != abi::kFloat32) {
-      return error->Set("a node with a float32 multiplier should have a float32 output. "
+      return error->Set("a node with a multiplier should have a float32 output. "
                         "Received: %s", TypeName(output_type));
     }
-    if (!CheckConstant(inputs[kBias], "bias", abi::kFloat32, 1, error)) return false;
+    if (!CheckReals(inputs[kBias], "bias", error)) return false;
     if (inputs[kBias].shape != third.shape) {
       return error->Set("bias should have the multiplier's shape %s. Received: %s",
                         ToString(third.shape).c_str(), ToString(inputs[kBias].shape).c_str());

@@ -65,9 +65,24 @@ struct QuantizationParams {
   int32_t zero_point;
 };
 
+struct FloatArray {
+  int size;
+  float data[1];
+};
+
+enum QuantizationType : int { kNoQuantization = 0, kAffineQuantization = 1 };
+
 struct Quantization {
   int type;
   void* params;
+};
+
+// `params` of kAffineQuantization: real = scale * (stored - zero_point), one pair for the tensor or
+// for every entry of a dimension.
+struct AffineQuantization {
+  FloatArray* scale;
+  IntArray* zero_point;
+  int32_t quantized_dimension;
 };
 
 struct Delegate;
@@ -124,6 +139,7 @@ struct Registration {
 
 // The builtin operators that the delegate knows, and what their nodes' builtin_data begins with.
 constexpr int32_t kBuiltinConv2D = 3;
+constexpr int32_t kBuiltinDequantize = 6;
 constexpr int32_t kBuiltinFullyConnected = 9;
 constexpr int32_t kBuiltinReshape = 22;
 constexpr int32_t kBuiltinSoftmax = 25;
@@ -204,6 +220,9 @@ struct Delegate {
 #define BIFSMN_OFFSET(type, member, value) \
   static_assert(offsetof(type, member) == (value), #type "::" #member " is misplaced")
 BIFSMN_OFFSET(IntArray, data, 4);
+BIFSMN_OFFSET(FloatArray, data, 4);
+BIFSMN_OFFSET(AffineQuantization, zero_point, 8);
+BIFSMN_OFFSET(AffineQuantization, quantized_dimension, 16);
 BIFSMN_OFFSET(Tensor, type, 0);
 BIFSMN_OFFSET(Tensor, data, 8);
 BIFSMN_OFFSET(Tensor, dims, 16);
@@ -260,6 +279,10 @@ BIFSMN_OFFSET(Delegate, reserved, 56);
 inline const int* Data(const IntArray* array) {
   return reinterpret_cast<const int*>(reinterpret_cast<const char*>(array) +
                                       offsetof(IntArray, data));
+}
+inline const float* Data(const FloatArray* array) {
+  return reinterpret_cast<const float*>(reinterpret_cast<const char*>(array) +
+                                        offsetof(FloatArray, data));
 }
 
 }  // namespace abi

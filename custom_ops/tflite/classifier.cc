@@ -19,6 +19,7 @@
 #include <cstring>
 
 #include "custom_ops/kernels/path.h"
+#include "custom_ops/tflite/real_constants.h"
 
 namespace bifsmn {
 
@@ -52,21 +53,22 @@ bool Classifier::Parse(abi::Context* context, const std::vector<int>& nodes) {
       }
       case abi::kBuiltinFullyConnected: {
         const auto* params = node.params<abi::FullyConnectedParams>();
-        TensorView bias;
+        Shape shape, bias_shape;
+        std::vector<float> values, bias;
         if (state > kReshaped || (state == kStart && x.rank() != 2) || params == nullptr ||
             params->activation != abi::kActivationNone || params->weights_format != 0 ||
-            node.inputs() != 3 || !node.Constant(context, 1, abi::kFloat32, 2, &constant) ||
-            !node.Constant(context, 2, abi::kFloat32, 1, &bias) ||
-            bias.shape[0] != constant.shape[0] || constant.shape[0] < 1 || constant.shape[1] < 1) {
+            node.inputs() != 3 || !ReadReals(context, index, 1, 2, &shape, &values) ||
+            !ReadReals(context, index, 2, 1, &bias_shape, &bias) ||
+            bias_shape[0] != shape[0] || shape[0] < 1 || shape[1] < 1) {
           return false;
         }
-        outputs_ = constant.shape[0];
-        inputs_ = constant.shape[1];
+        outputs_ = shape[0];
+        inputs_ = shape[1];
         if (state == kReshaped && reshape_[1] != inputs_) return false;
         weights_.Assign(outputs_ * inputs_);
-        std::memcpy(weights_.data(), constant.data, outputs_ * inputs_ * sizeof(float));
+        std::copy(values.begin(), values.end(), weights_.data());
         bias_.Assign(outputs_);
-        std::memcpy(bias_.data(), bias.data, outputs_ * sizeof(float));
+        std::copy(bias.begin(), bias.end(), bias_.data());
         logits_made_ = static_cast<int>(made_.size());
         state = kMultiplied;
         break;

@@ -15,6 +15,8 @@
 // The real-valued classifier behind the last binary operator, as the converter writes it:
 //
 //   [RESHAPE]  FULLY_CONNECTED  [SOFTMAX]
+//
+// The weights may be stored in fewer bits, with a DEQUANTIZE node to widen them.
 
 #ifndef BIFSMN_TFLITE_CLASSIFIER_H_
 #define BIFSMN_TFLITE_CLASSIFIER_H_

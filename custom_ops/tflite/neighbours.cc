@@ -70,7 +70,9 @@ class Graph {
         nodes.insert(nodes.begin(), maker->second);
         tensor = node.input(0);
       }
-      if (!nodes.empty() && Stem().Parse(context_, nodes)) found.push_back(nodes);
+      if (!nodes.empty() && Stem().Parse(context_, nodes) && AddDequantizes(&nodes)) {
+        found.push_back(nodes);
+      }
     }
     return found;
   }
@@ -91,7 +93,9 @@ class Graph {
           nodes.push_back(next);
           next = ReaderCount(node.output()) == 1 ? readers_.at(node.output())[0] : -1;
         }
-        if (!nodes.empty() && Classifier().Parse(context_, nodes)) found.push_back(nodes);
+        if (!nodes.empty() && Classifier().Parse(context_, nodes) && AddDequantizes(&nodes)) {
+          found.push_back(nodes);
+        }
       }
     }
     return found;
@@ -102,6 +106,26 @@ class Graph {
     bool is_conv;
     int x;
   };
+
+  // Adds the nodes that widen the weights of `nodes`. False if one of them serves others, too: a
+  // node left to the interpreter among ours would split the partition.
+  bool AddDequantizes(std::vector<int>* nodes) const {
+    const size_t count = nodes->size();
+    for (size_t at = 0; at < count; ++at) {
+      BuiltinNode node, maker;
+      if (!node.Assign(context_, (*nodes)[at])) return false;
+      for (int i = 1; i < node.inputs(); ++i) {
+        const auto made = makers_.find(node.input(i));
+        if (made == makers_.end()) continue;
+        if (ReaderCount(node.input(i)) != 1 || !maker.Assign(context_, made->second) ||
+            maker.code != abi::kBuiltinDequantize) {
+          return false;
+        }
+        nodes->push_back(made->second);
+      }
+    }
+    return true;
+  }
 
   size_t ReaderCount(int tensor) const {
     const auto readers = readers_.find(tensor);

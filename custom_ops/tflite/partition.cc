@@ -15,9 +15,11 @@
 #include "custom_ops/tflite/partition.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "custom_ops/kernels/bits.h"
+#include "custom_ops/tflite/real_constants.h"
 
 namespace bifsmn {
 namespace {
@@ -47,6 +49,16 @@ void Partition::Init(abi::Context* context, const abi::DelegateParams& params) {
   for (const int node : nodes) {
     BuiltinNode builtin;
     if (builtin.Assign(context, node)) {
+      if (builtin.code == abi::kBuiltinDequantize) {
+        // Who reads the weights has read the stored ones.
+        if (!IsWanted(builtin.output())) continue;
+        widened_.emplace_back();
+        widened_.back().tensor = builtin.output();
+        if (!ReadWidened(context, builtin, &widened_.back().shape, &widened_.back().values)) {
+          init_error_ = "the weights have changed";
+        }
+        continue;
+      }
       // The classifier's nodes begin with these.
       const bool behind = !last.empty() || builtin.code == abi::kBuiltinReshape ||
                           builtin.code == abi::kBuiltinFullyConnected;
@@ -108,6 +120,10 @@ bool Partition::InitStep(abi::Context* context, int node_index, Step* step, Erro
 
 bool Partition::Prepare(abi::Context* context, Error* error) {
   if (!init_error_.empty()) return error->Set("%s", init_error_.c_str());
+  for (const Widened& widened : widened_) {
+    abi::Tensor* tensor = TensorAt(context, widened.tensor, error);
+    if (tensor == nullptr || !Resize(context, tensor, widened.shape, error)) return false;
+  }
   std::map<int, int> producers;  // tensor to step
   if (stem_ != nullptr) {
     std::string reason;
@@ -371,6 +387,12 @@ bool Partition::RunClassifier(abi::Context* context, Error* error) {
 }
 
 bool Partition::Eval(abi::Context* context, Error* error) {
+  for (const Widened& widened : widened_) {
+    const size_t bytes = widened.values.size() * sizeof(float);
+    char* data = bytes == 0 ? nullptr : HostData(context, widened.tensor, bytes, error);
+    if (bytes > 0 && data == nullptr) return About("the widened weights", error);
+    if (bytes > 0) std::memcpy(data, widened.values.data(), bytes);
+  }
   if (stem_ != nullptr && stem_->positions() > 0 && !RunStem(context, error)) {
     return About("the first convolution", error);
   }

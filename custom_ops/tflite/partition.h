@@ -49,6 +49,13 @@ class Partition {
     int64_t size = 0;
   };
 
+  // Weights of a DEQUANTIZE node that somebody outside asks for.
+  struct Widened {
+    int tensor = -1;
+    Shape shape;
+    std::vector<float> values;
+  };
+
   // Instead of a step that makes something.
   static constexpr int kHost = -1, kStem = -2;
 
@@ -98,6 +105,7 @@ class Partition {
   int classifier_step_ = kHost;  // that makes its input
   std::vector<float*> classifier_wanted_;
   std::vector<Step> steps_;
+  std::vector<Widened> widened_;
   std::vector<int> outputs_;
   std::string init_error_;
   AlignedBuffer<char> arena_;

@@ -20,6 +20,7 @@
 #include <string>
 
 #include "custom_ops/kernels/bits.h"
+#include "custom_ops/tflite/real_constants.h"
 
 namespace bifsmn {
 namespace {
@@ -77,19 +78,20 @@ bool Stem::Parse(abi::Context* context, const std::vector<int>& nodes) {
       }
       case abi::kBuiltinConv2D: {
         const auto* params = node.params<abi::ConvParams>();
-        TensorView bias;
+        Shape shape, bias_shape;
+        std::vector<float> values, bias;
         if (state > kPadded || params == nullptr || params->padding != abi::kPaddingValid ||
             params->activation != abi::kActivationNone || params->dilation_width_factor != 1 ||
             params->dilation_height_factor != 1 || params->stride_width < 1 ||
             params->stride_height < 1 || node.inputs() != 3 ||
-            !node.Constant(context, 1, abi::kFloat32, 4, &constant) ||
-            !node.Constant(context, 2, abi::kFloat32, 1, &bias) || constant.shape[3] != 1 ||
-            bias.shape[0] != constant.shape[0]) {
+            !ReadReals(context, index, 1, 4, &shape, &values) ||
+            !ReadReals(context, index, 2, 1, &bias_shape, &bias) || shape[3] != 1 ||
+            bias_shape[0] != shape[0]) {
           return false;
         }
-        outputs = constant.shape[0];
-        kernel_h_ = constant.shape[1];
-        kernel_w_ = constant.shape[2];
+        outputs = shape[0];
+        kernel_h_ = shape[1];
+        kernel_w_ = shape[2];
         stride_h_ = params->stride_height;
         stride_w_ = params->stride_width;
         if (outputs < 1 || outputs > 4096 || kernel_h_ < 1 || kernel_w_ < 1 || kernel_h_ > 64 ||
@@ -97,15 +99,14 @@ bool Stem::Parse(abi::Context* context, const std::vector<int>& nodes) {
           return false;
         }
         const int64_t taps = int64_t{kernel_h_} * kernel_w_;
-        const auto* values = static_cast<const char*>(constant.data);
         weights_.Assign(taps * Padded(outputs));
         for (int64_t n = 0; n < outputs; ++n) {
           for (int64_t k = 0; k < taps; ++k) {
-            std::memcpy(&weights_[k * Padded(outputs) + n], values + (n * taps + k) * 4, 4);
+            weights_[k * Padded(outputs) + n] = values[n * taps + k];
           }
         }
         bias_.Assign(Padded(outputs));
-        std::memcpy(bias_.data(), bias.data, outputs * sizeof(float));
+        std::copy(bias.begin(), bias.end(), bias_.data());
         plain_made_ = static_cast<int>(made_.size());
         state = kConvolved;
         break;

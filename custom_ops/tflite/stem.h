@@ -16,6 +16,7 @@
 //
 //   [TRANSPOSE (0, 2, 1, 3)]  [PAD]  CONV_2D of one channel, VALID  [LEAKY_RELU]
 //
+// The weights may be stored in fewer bits, with a DEQUANTIZE node to widen them.
 // Run as one loop that transposes and pads on the way and gives packed signs.
 
 #ifndef BIFSMN_TFLITE_STEM_H_

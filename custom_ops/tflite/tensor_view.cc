@@ -28,7 +28,10 @@ size_t SizeOf(abi::Type type) {
     case abi::kInt32:
       return 4;
     case abi::kInt16:
+    case abi::kFloat16:
       return 2;
+    case abi::kInt8:
+      return 1;
     default:
       return 0;
   }
