@@ -20,9 +20,9 @@ INTERPRETERS = {
 }
 
 
-def with_intermediates(model, thin):
+def with_intermediates(model, thin, storage):
     """A model that also returns the stem's output and that of every custom operator."""
-    deployment = Deployment(model)
+    deployment = Deployment(model, storage)
 
     def run(features):
         stem = deployment.stem(features)
@@ -58,13 +58,17 @@ def test_bits_of_a_whole_network(student, features, thin):
     check_bits(student, features, thin)
 
 
+def test_bits_in_compact_storage(student, features):
+    check_bits(student, features, 0.5, "compact")
+
+
 @pytest.mark.parametrize("name", networks())
 def test_bits_of_other_networks(name, features):
     check_bits(give_statistics(networks()[name]()), features[:4], 1.0)
 
 
-def check_bits(model, features, thin):
-    deployment, content = with_intermediates(model, thin)
+def check_bits(model, features, thin, storage="float32"):
+    deployment, content = with_intermediates(model, thin, storage)
     results = {}
     for name, (interpreter, load_delegate) in INTERPRETERS.items():
         runner = interpreter(

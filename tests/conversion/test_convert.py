@@ -10,7 +10,9 @@ import tensorflow as tf
 from conftest import SIZES, give_statistics
 
 from bifsmn_tf import ThinnableDistiller
-from bifsmn_tf.conversion import ConversionError, convert, convert_with_report, inspect
+from bifsmn_tf.conversion import (
+    ConversionError, convert, convert_with_report, inspect, tflite_file,
+)
 from bifsmn_tf.models import BiFSMN, DFSMN
 from bifsmn_tf.runtime import TFLiteModel, ops_library
 
@@ -125,7 +127,65 @@ def test_size_of_the_papers_network():
     # 400 bits per filter of the convolution fill 13 words.
     assert report.bit_bytes == (bits + 32 * 16) // 8
     assert report.total_bytes < 185_000
-    assert inspect(convert(model, thin=1.0, verbose=False)).total_bytes < 157_000
+    assert len(convert(model, thin=1.0, verbose=False)) < 157_000
+    assert len(convert(model, storage="compact", verbose=False)) < 121_000
+
+
+class TestCompactStorage:
+    def test_constants_that_become_small(self, student, converted):
+        file = tflite_file.read(convert(student, storage="compact", verbose=False))
+        sizes = tflite_file.constant_bytes(file)
+        before = tflite_file.constant_bytes(tflite_file.read(converted))
+        classifier = student.classifier.kernel.shape
+        assert sizes["int8"] == np.prod(classifier)
+        ends = 4 * (3 * 3 * 16 + 16 + 5)  # the first convolution, the biases of both ends
+        assert sizes["float32"] == ends
+        assert 2 * sizes["float16"] == before["float32"] - ends - 4 * sizes["int8"]
+        assert sizes["int16"] == before["int16"] and sizes["int32"] == before["int32"]
+
+    def test_scores_stay_close(self, student, converted, features):
+        model = TFLiteModel(convert(student, storage="compact", verbose=False))
+        full = TFLiteModel(converted)
+        for thin in model.switches:
+            scores, expected = (
+                np.stack([m.scores(x, thin=thin) for x in features]) for m in (model, full)
+            )
+            assert not np.array_equal(scores, expected)
+            # A sign that rounding turns moves a score a little.
+            np.testing.assert_allclose(scores, expected, atol=0.05)
+
+    def test_a_float_network_needs_no_custom_operator(self, teacher, features):
+        content, report = convert_with_report(teacher, storage="compact")
+        assert not report.custom_operators
+        assert report.operators["thin_1.0"]["DEQUANTIZE"] > 1
+        assert len(content) < 0.5 * len(convert(teacher, verbose=False))
+        for interpreter in (
+            tf.lite.Interpreter(model_content=content),
+            tf.lite.Interpreter(
+                model_content=content,
+                experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
+            ),
+        ):
+            runner = interpreter.get_signature_runner("thin_1.0")
+            scores = np.concatenate([runner(features=x[None])["scores"] for x in features])
+            np.testing.assert_allclose(scores, keras_scores(teacher, features, 1.0), atol=0.02)
+
+    def test_audio(self, student):
+        audio = np.random.default_rng(3).normal(0, 0.1, (2, 16000)).astype(np.float32)
+        full, compact = (
+            convert(student, thin=1.0, input="audio", storage=storage, verbose=False)
+            for storage in ("float32", "compact")
+        )
+        # The matrix of mel bands stays as it is.
+        assert tflite_file.constant_bytes(tflite_file.read(compact))["float32"] > 1025 * 32 * 4
+        for x in audio:
+            np.testing.assert_allclose(
+                TFLiteModel(compact).scores(x), TFLiteModel(full).scores(x), atol=0.05
+            )
+
+    def test_unknown_storage(self, student):
+        with pytest.raises(ConversionError, match="Received: storage='int4'"):
+            convert(student, storage="int4")
 
 
 def test_report_adds_up(student, features):

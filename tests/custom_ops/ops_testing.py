@@ -115,6 +115,8 @@ class Operands:
         if kind == "bits":
             return {"threshold": self.threshold(outputs, reduction)}
         arguments = {"multiplier": self.scales(outputs), "bias": self.scales(outputs)}
+        if kind == "float16":
+            arguments = {name: value.astype(np.float16) for name, value in arguments.items()}
         if kind != "plain":
             arguments["slope"] = 0.1
         if kind.startswith("residual"):
@@ -123,4 +125,4 @@ class Operands:
         return arguments
 
 
-EPILOGUES = ("bits", "plain", "slope", "residual_first", "residual_last")
+EPILOGUES = ("bits", "plain", "slope", "residual_first", "residual_last", "float16")

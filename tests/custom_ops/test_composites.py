@@ -174,6 +174,12 @@ def test_a_constant_multiplier_is_not_folded_into_the_weights():
 
 
 ERRORS = {
+    "`multiplier` of BifsmnDense should be float32 or float16": lambda x, w: ops.binary_dense(
+        x, w, np.ones(6), np.ones(6), channels=40
+    ),
+    "`bias` of BifsmnDense should be float32 or float16": lambda x, w: ops.binary_dense(
+        x, w, np.ones(6, np.float16), np.ones(6, np.int16), channels=40
+    ),
     "either `threshold`, or `multiplier`": lambda x, w: ops.binary_dense(x, w, channels=40),
     "should have a `bias`": lambda x, w: ops.binary_dense(x, w, np.ones(6, "f"), channels=40),
     r"trailing axes that hold channels=41": lambda x, w: ops.binary_dense(

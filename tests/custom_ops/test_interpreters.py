@@ -163,6 +163,17 @@ def test_every_operator_agrees_with_eager_bit_by_bit(converted, module):
     cases.check(module, model)
 
 
+def test_every_finite_float16_is_widened_exactly(module):
+    # TensorFlow's converter replaces infinities by the largest numbers, and -0.0 by 0.0.
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    every = every[np.isfinite(every) & (every != 0)]
+    weights = ops.pack_bits(np.ones((len(every), 1)))
+    bias = np.zeros(len(every), np.float16)
+    x = np.ones((1, 1), np.float32)
+    model = convert(lambda x: {"y": ops.binary_dense(x, weights, every, bias, channels=1)}, [x])
+    assert same_bits(run(module, model, [x])["y"][0], every.astype(np.float32))
+
+
 class Network:
     """A small network with a branch, a residual and packed activations between operators."""
 

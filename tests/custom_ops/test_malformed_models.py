@@ -122,6 +122,12 @@ DAMAGES = {
             e.tensor(0, 2), "type", schema.TensorType.FLOAT32), "4 or 5 inputs"),
     "computed thresholds": (lambda e: e.variable(0, 2), "threshold should be a constant"),
     "computed bias": (lambda e: e.variable(1, 3), "bias should be a constant"),
+    "integer bias": (
+        lambda e: setattr(e.tensor(1, 3), "type", schema.TensorType.INT32),
+        "bias should be float32 or float16"),
+    "integer multiplier": (
+        lambda e: setattr(e.tensor(1, 2), "type", schema.TensorType.INT32),
+        "multiplier .* should be float32 or float16"),
     "short bias": (
         lambda e: e.data(1, 3, np.zeros(39, np.float32), (39,)), "bias should have"),
     "residual of another shape": (

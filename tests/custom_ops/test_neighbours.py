@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 from ops_testing import INTERPRETERS, Operands, convert, interpreter_module, make_interpreter, run
 
-from bifsmn_tf.conversion import ops
+from bifsmn_tf.conversion import ops, storage, tflite_file
 
 tf = pytest.importorskip("tensorflow")
 
 
 def build(*, transpose=True, pad=True, leaky=0.25, channels=1, padding="VALID", outputs=16,
-          strides=2, softmax=True, reshape=True, extra=(), batch=1):
+          strides=2, softmax=True, reshape=True, extra=(), batch=1, compact=False):
     """A function from (batch, 20, 12, channels) to scores, and the names of its outputs."""
+
+    def weights(values):
+        return storage.round_to_int8(values) if compact else values
 
     def function(x):
         make = Operands(7)
@@ -23,7 +26,7 @@ def build(*, transpose=True, pad=True, leaky=0.25, channels=1, padding="VALID", 
         made["transposed"] = y
         y = tf.pad(y, [[0, 0], [1, 2], [2, 2], [0, 0]]) if pad else y
         made["padded"] = y
-        kernel = make.residual(5, 5, channels, outputs)
+        kernel = weights(make.residual(5, 5, channels, outputs))
         y = tf.nn.conv2d(y, kernel, strides, padding) + make.scales(outputs)
         made["plain"] = y
         y = tf.nn.leaky_relu(y, leaky) if leaky else y
@@ -43,7 +46,7 @@ def build(*, transpose=True, pad=True, leaky=0.25, channels=1, padding="VALID", 
                                  bias=make.scales(40))
             size = 40
         made["reshaped"] = y
-        y = tf.matmul(y, make.residual(size, 5) * 1e-2) + make.scales(5)
+        y = tf.matmul(y, weights(make.residual(size, 5) * 1e-2)) + make.scales(5)
         made["logits"] = y
         made["scores"] = tf.nn.softmax(y) if softmax else y
         return {name: made[name] for name in (*extra, "scores")}
@@ -57,6 +60,9 @@ def check(name, shape, alone, **kwargs):
     function = build(**kwargs)
     x = Operands(8).residual(*shape)
     model = convert(function, [x])
+    if kwargs.get("compact"):
+        model = tflite_file.store_int8(model)
+        assert tflite_file.constant_bytes(tflite_file.read(model))["int8"] > 0
     expected = function(tf.constant(x))
     actual = run(module, model, [x])
     assert set(actual) == set(expected)
@@ -77,7 +83,8 @@ SHAPE = (1, 20, 12, 1)
 @pytest.mark.parametrize("kwargs", [
     {}, {"transpose": False}, {"pad": False}, {"transpose": False, "pad": False},
     {"leaky": 0}, {"strides": 1}, {"outputs": 40}, {"outputs": 3},
-    {"softmax": False}, {"reshape": False},
+    {"softmax": False}, {"reshape": False}, {"compact": True},
+    {"compact": True, "reshape": False, "transpose": False},
 ], ids=str)
 def test_the_delegate_runs_the_whole_network(name, kwargs):
     check(name, SHAPE, True, **kwargs)
@@ -101,6 +108,121 @@ def test_inner_tensors_may_be_outputs(extra):
     actual = run(module, convert(function, [x]), [x])
     for key, value in function(tf.constant(x)).items():
         np.testing.assert_allclose(actual[key], value.numpy(), rtol=1e-4, atol=1e-4, err_msg=key)
+
+
+class TestWidenedWeights:
+    """Weights behind a DEQUANTIZE node, in files that our converter does not write."""
+
+    X = Operands(8).residual(*SHAPE)
+
+    def scores(self, model):
+        return run(interpreter_module("ai_edge_litert"), model, [self.X])
+
+    def edited(self, edit):
+        model = tflite_file.read(
+            tflite_file.store_int8(convert(build(compact=True), [self.X]))
+        )
+        edit(model)
+        return tflite_file.write(model)
+
+    def nodes(self, model, name):
+        """The nodes of a builtin operator that read or make widened weights, with their index."""
+        code = getattr(tflite_file.schema.BuiltinOperator, name)
+        return [
+            (i, o) for i, o in enumerate(model.subgraphs[0].operators)
+            if model.operatorCodes[o.opcodeIndex].builtinCode == code
+        ]
+
+    def test_as_outputs_of_the_model(self):
+        def edit(model):
+            graph = model.subgraphs[0]
+            outputs = [o.outputs[0] for _, o in self.nodes(model, "DEQUANTIZE")]
+            for i, tensor in enumerate(outputs):
+                entry = tflite_file.schema.TensorMapT()
+                entry.name, entry.tensorIndex = f"weights{i}", tensor
+                model.signatureDefs[0].outputs.append(entry)
+            graph.outputs = np.concatenate([graph.outputs, outputs]).astype(np.int32)
+
+        plain, more = self.scores(self.edited(lambda model: None)), self.scores(self.edited(edit))
+        np.testing.assert_array_equal(more["scores"], plain["scores"])
+        kernel = storage.round_to_int8(Operands(7).residual(5, 5, 1, 16))
+        np.testing.assert_array_equal(more["weights0"], kernel.transpose(3, 0, 1, 2))
+
+    def test_in_float16(self):
+        def edit(model):
+            for _, node in self.nodes(model, "DEQUANTIZE"):
+                tensor = model.subgraphs[0].tensors[node.inputs[0]]
+                data = np.frombuffer(bytes(bytearray(model.buffers[tensor.buffer].data)), np.int8)
+                factors = np.repeat(tensor.quantization.scale, len(data) // tensor.shape[0])
+                half = (data * factors).astype(np.float16)
+                model.buffers[tensor.buffer].data = half.view(np.uint8)
+                tensor.type = tflite_file.schema.TensorType.FLOAT16
+                tensor.quantization = None
+
+        np.testing.assert_allclose(
+            self.scores(self.edited(edit))["scores"],
+            self.scores(self.edited(lambda model: None))["scores"], atol=0.02,
+        )
+
+    def test_with_one_factor_and_a_zero_point(self):
+        def edit(model):
+            for _, node in self.nodes(model, "DEQUANTIZE"):
+                quantization = model.subgraphs[0].tensors[node.inputs[0]].quantization
+                quantization.scale = np.array([2.0**-6], np.float32)
+                quantization.zeroPoint = np.array([3], np.int64)
+
+        content = self.edited(edit)
+        module = interpreter_module("ai_edge_litert")
+        details = make_interpreter(module, content)
+        details.allocate_tensors()
+        assert [d["op_name"] for d in details._get_ops_details()].count("DELEGATE") == 1
+        model = tflite_file.read(content)
+
+        def widen(model):  # the same weights in float32
+            graph = model.subgraphs[0]
+            for i, node in reversed(self.nodes(model, "DEQUANTIZE")):
+                stored, tensor = (graph.tensors[t] for t in (node.inputs[0], node.outputs[0]))
+                data = np.frombuffer(bytes(bytearray(model.buffers[stored.buffer].data)), np.int8)
+                values = (data.astype(np.float32) - 3) * np.float32(2.0**-6)
+                model.buffers[stored.buffer].data = values.view(np.uint8)
+                tensor.buffer = stored.buffer
+                stored.buffer = 0
+                stored.quantization = None
+                del graph.operators[i]
+
+        widen(model)
+        np.testing.assert_array_equal(
+            self.scores(content)["scores"], self.scores(tflite_file.write(model))["scores"]
+        )
+
+    def test_shared_by_two_nodes(self):
+        def edit(model):
+            # The convolution's weights are read by an addition, too.
+            graph = model.subgraphs[0]
+            kernel = self.nodes(model, "CONV_2D")[0][1].inputs[1]
+            code = tflite_file.schema.OperatorCodeT()
+            code.builtinCode = code.deprecatedBuiltinCode = tflite_file.schema.BuiltinOperator.ABS
+            code.version = 1
+            model.operatorCodes.append(code)
+            made = tflite_file.schema.TensorT()
+            made.shape, made.type = graph.tensors[kernel].shape, graph.tensors[kernel].type
+            made.buffer = 0
+            graph.tensors.append(made)
+            node = tflite_file.schema.OperatorT()
+            node.opcodeIndex = len(model.operatorCodes) - 1
+            node.inputs = np.array([kernel], np.int32)
+            node.outputs = np.array([len(graph.tensors) - 1], np.int32)
+            graph.operators.append(node)
+            graph.outputs = np.append(graph.outputs, node.outputs).astype(np.int32)
+            entry = tflite_file.schema.TensorMapT()
+            entry.name, entry.tensorIndex = "absolute", node.outputs[0]
+            model.signatureDefs[0].outputs.append(entry)
+
+        more = self.scores(self.edited(edit))
+        plain = self.scores(self.edited(lambda model: None))
+        np.testing.assert_allclose(more["scores"], plain["scores"], atol=1e-4)
+        kernel = storage.round_to_int8(Operands(7).residual(5, 5, 1, 16))
+        np.testing.assert_array_equal(more["absolute"], np.abs(kernel.transpose(3, 0, 1, 2)))
 
 
 def test_batches():

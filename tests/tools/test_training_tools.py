@@ -110,6 +110,10 @@ def test_convert_and_evaluate_tflite(run_folder, tones, tool, tmp_path, capsys):
     assert "--force" in capsys.readouterr().err
     assert tool(*arguments, "--force", "--input", "audio") == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.json", "kws.tflite"]
+    small = tmp_path / "small.tflite"
+    compact = ("convert", out / "student.keras", small, "--thin", "1.0", "--storage", "compact")
+    assert tool(*compact) == 0
+    assert small.stat().st_size < 0.9 * report["total_bytes"]
 
     for name in (file, out / "student.keras"):
         json_file = tmp_path / "e.json"
