@@ -20,6 +20,7 @@ _MODULES = (
     "layers",
     "models",
     "official",
+    "optimizers",
     "recipes",
     "runtime",
     "training",

@@ -11,11 +11,9 @@ from bifsmn_tf.distillation import FID, HED, AttentionTransfer
 
 
 def _all_binarizers():
-    classes = (getattr(binarizers, name) for name in binarizers.__all__)
-    return sorted(
-        cls.name for cls in classes
-        if isinstance(cls, type) and issubclass(cls, binarizers.Binarizer) and cls.name
-    )
+    # A wrapper of binarizers has no name of its own, only its instances have.
+    names = (getattr(getattr(binarizers, cls), "name", None) for cls in binarizers.__all__)
+    return sorted(name for name in names if isinstance(name, str))
 
 
 BINARIZERS = _all_binarizers()

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from bifsmn_tf import ThinnableDistiller
+from bifsmn_tf import ThinnableDistiller, recipes
 from bifsmn_tf.models.variables import variables_by_path
 
 teacher = functools.cache(composition.teacher)
@@ -27,7 +27,10 @@ def student(binarizer, thinning):
 
 
 def test_the_lists_are_complete():
-    assert {"vanilla", "lpb"} <= set(composition.BINARIZERS)
+    assert set(composition.BINARIZERS) == {
+        "vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb",
+    }
+    assert set(composition.DISTILLATIONS) == set(recipes.DISTILLATIONS)
 
 
 @pytest.mark.parametrize(

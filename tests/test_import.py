@@ -12,7 +12,7 @@ import bifsmn_tf
 
 ROOT = pathlib.Path(bifsmn_tf.__file__).resolve().parent.parent
 MODULES = ("binarizers", "scales", "wavelets", "distillation", "layers", "models", "official",
-           "training")
+           "optimizers", "training")
 
 
 def python(code, *arguments):
