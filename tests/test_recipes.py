@@ -1,8 +1,10 @@
 """Recipes: optimizers and schedules in closed form, training, interruption and resumption."""
 
 import csv
+import dataclasses
 import pathlib
 import sys
+import types
 
 import keras
 import numpy as np
@@ -12,12 +14,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / "tools"))
 
 from tones import make_tones
 
-from bifsmn_tf import ThinnableDistiller, recipes
-from bifsmn_tf.recipes.batches import even_batch_size, training_batches
+from bifsmn_tf import ThinnableDistiller, models, recipes
+from bifsmn_tf.recipes.batches import even_batch_size, training_batches, validation_batches
 from bifsmn_tf.recipes.checkpoints import TrainingDiverged
 from bifsmn_tf.recipes.clock import Clock
 from bifsmn_tf.data import SpeechCommands
 from bifsmn_tf.distillation import FID, HED, LogitMSE, SoftTargets
+from bifsmn_tf.evaluation import evaluate
 from bifsmn_tf.models import BiFSMN, BiFSMNv2
 from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
 
@@ -301,3 +304,41 @@ def test_clock_follows_the_time():
     now[0] = 60.5
     clock.on_train_batch_end(0)
     assert clock.model.stop_training
+
+
+@pytest.mark.parametrize("name", ["fsmn", pytest.param("audiomer", marks=pytest.mark.slow)])
+def test_a_network_of_another_architecture(data, name):
+    sizes = {
+        "audiomer": {"channels": (4,), "num_samples": 64, "context": False},
+        "fsmn": {"memory_size": 8, "num_filters": 32, "num_blocks": 2, "mode": "sound"},
+    }[name]
+    keras.utils.set_random_seed(0)
+    teacher, student = (
+        models.get(name, len(data.labels), labels=list(data.labels), binarizer=binarizer, **sizes)
+        for binarizer in (None, "vanilla")
+    )
+    once = dataclasses.replace(RECIPE, epochs=1)
+    training = recipes.train_teacher(data, teacher, once, jit_compile=False, verbose=False)
+    assert np.isfinite(training.history[0]["val_loss"])
+    training = recipes.train_student(
+        data, teacher, student, once, jit_compile=False, verbose=False,
+        distillation="hed" if name == "fsmn" else "none",
+    )  # fmt: skip
+    assert np.isfinite(training.history[0]["loss"])
+    evaluation = evaluate(student, data, "validation")
+    inputs, labels = next(iter(validation_batches(data, network=student)))
+    assert tuple(inputs.shape[1:]) == student.clip_shape
+    correct = (np.argmax(student(inputs), axis=-1) == labels.numpy()).sum()
+    assert evaluation.switches[0].correct == correct and len(labels) == evaluation.switches[0].count
+
+
+@pytest.mark.parametrize("network, shape", [
+    (None, (32, 32, 1)),
+    (types.SimpleNamespace(num_mels=40), (40, 32, 1)),
+    (types.SimpleNamespace(num_samples=8192), (8192,)),
+])  # fmt: skip
+def test_inputs_that_a_network_wants(data, network, shape):
+    dataset, _ = training_batches(data, 4, seed=0, network=network)
+    assert tuple(dataset.element_spec[0].shape[1:]) == shape
+    inputs, _ = next(iter(validation_batches(data, network=network)))
+    assert tuple(inputs.shape[1:]) == shape

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from test_models import parameters, randomize
 
-from bifsmn_tf import distillation, models
+from bifsmn_tf import conversion, distillation, models
 from bifsmn_tf.layers import BinaryDense
 from bifsmn_tf.models.variables import variables_by_path
 from bifsmn_tf.training import ThinnableDistiller, initialize_student
@@ -527,6 +527,16 @@ def test_wrong_input_shape(name):
 def test_mel_features_of_the_wrong_height():
     with pytest.raises(ValueError, match="expects features in dB of shape .batch, 40, 32, 1."):
         tiny("bcresnet", num_frames=32)(np.zeros((1, 32, 32, 1), np.float32))
+
+
+@pytest.mark.parametrize("name, arguments, message", [
+    ("fsmn", {"sign_of_zero": 0}, "The operators binarize an activation to the sign"),
+    ("vgg19bn", {"mode": "sound"}, "The operators have no other layers"),
+])  # fmt: skip
+def test_what_cannot_be_converted_says_why(name, arguments, message):
+    model = tiny(name, binarizer="vanilla", **arguments)
+    with pytest.raises(conversion.ConversionError, match=message):
+        conversion.convert(model, allow_untrained=True)
 
 
 def test_networks_by_name():
