@@ -133,6 +133,39 @@ void Pack(benchmark::State& state, const KernelPath& path) {
   }
 }
 
+// One channel, 5 x 5 taps at stride 2, signs only, as the networks' first layer.
+void FloatConv(benchmark::State& state, const KernelPath& path) {
+  FloatConvShape shape;
+  shape.out_h = shape.out_w = static_cast<int>(state.range(0));
+  shape.outputs = static_cast<int>(state.range(1));
+  shape.kernel_h = shape.kernel_w = 5;
+  shape.stride_h = shape.stride_w = 2;
+  const int64_t side = 2 * (shape.out_h - 1) + 5;
+  shape.down = 1, shape.right = side;  // transposed
+  const int64_t padded = (shape.outputs + 15) / 16 * 16;
+  AlignedBuffer<float> x, weights, bias;
+  x.Assign(side * side), weights.Assign(25 * padded), bias.Assign(padded);
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < x.size(); ++i) x[i] = normal(random);
+  for (int64_t i = 0; i < weights.size(); ++i) weights[i] = normal(random);
+  std::vector<uint32_t> signs(int64_t{shape.out_h} * shape.out_w * WordsFor(shape.outputs));
+  for (auto _ : state) {
+    path.float_conv(x.data(), shape, weights.data(), bias.data(), 0.25f, nullptr, signs.data(),
+                    WordsFor(shape.outputs));
+    benchmark::ClobberMemory();
+  }
+}
+
+void FloatMatvec(benchmark::State& state, const KernelPath& path) {
+  const int64_t outputs = state.range(0), inputs = state.range(1);
+  std::vector<float> x(inputs, 1.0f), w(outputs * inputs, 0.5f), bias(outputs), y(outputs);
+  for (auto _ : state) {
+    path.float_matvec(x.data(), w.data(), bias.data(), outputs, inputs, y.data());
+    benchmark::ClobberMemory();
+  }
+}
+
 const int kRegistered = [] {
   for (const KernelPath* path : AvailablePaths()) {
     const auto add = [path](const char* name, void (*run)(benchmark::State&, const KernelPath&)) {
@@ -144,6 +177,8 @@ const int kRegistered = [] {
     add("DenseToFloat", DenseToFloat)->Args({8, 256, 128});
     add("MemoryToFloat", MemoryToFloat)->Args({8, 128});
     add("Pack", Pack)->Args({8, 128})->Args({256, 16});
+    add("FloatConv", FloatConv)->Args({16, 16});
+    add("FloatMatvec", FloatMatvec)->Args({10, 1024});
   }
   return 0;
 }();
