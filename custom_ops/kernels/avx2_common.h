@@ -12,8 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What the AVX2 kernels share. A pragma instead of compiler flags: see avx512_common.h. Include this
-// header last.
+// What the AVX2 kernels share. A pragma instead of compiler flags: see avx512_common.h. Include
+// this header last.
 
 #ifndef BIFSMN_KERNELS_AVX2_COMMON_H_
 #define BIFSMN_KERNELS_AVX2_COMMON_H_

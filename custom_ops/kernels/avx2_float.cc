@@ -189,7 +189,7 @@ BIFSMN_INLINE void SumTiles(const TileInputs& x, int first, const float (*w)[kTe
     }
 #pragma GCC unroll 2
     for (int t = 0; t < kPair; ++t) {
-      // Keeps the compiler from beginning several columns at once, for which there are no registers.
+      // Keeps the compiler from beginning several columns at once, for want of registers.
       asm volatile("" : "+x"(a[t]), "+x"(b[t]), "+x"(sum[t][0][0]), "+x"(sum[t][0][1]),
                         "+x"(sum[t][1][0]), "+x"(sum[t][1][1]));
       if (j != 3 && j != 6) {

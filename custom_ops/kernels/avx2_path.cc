@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// The kernels of x86-64 processors with AVX2 and FMA. Tile: 8 outputs x any number of rows, all of K.
+// The binary kernels of AVX2 processors. Tile: 8 outputs x any number of rows, all of K.
 //
 //   for every 8 outputs, for every row:
 //     for every 32-bit word k of K:

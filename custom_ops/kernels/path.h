@@ -162,7 +162,8 @@ struct KernelPath {
   //
   // v = bias + sum over taps, then v * slope for v < 0. `weights` is (taps, outputs rounded up to
   // 16) and `bias` as long, both 64-byte aligned. `out`, (out_h * out_w, outputs), and `signs` may
-  // be null. A positive slope keeps signs, even where its product becomes zero.
+  // be null. A positive slope keeps signs, even where its product becomes zero. An infinity or
+  // NaN in x may spread to neighbouring positions.
   void (*float_conv)(const float* x, const FloatConvShape& shape, const float* weights,
                      const float* bias, float slope, float* out, uint32_t* signs,
                      int64_t signs_stride);
