@@ -1,5 +1,6 @@
 """Optimizers: factors of rate and decay per variable, in closed form; saving; constraints."""
 
+import composition
 import keras
 import numpy as np
 import pytest
@@ -161,6 +162,19 @@ def test_a_restored_optimizer_goes_on(optimizer):
         optimizer.apply([tf.constant(gradient)], [v])
         again.apply([tf.constant(gradient)], [twin])
     assert float(v) == float(twin)
+
+
+def test_a_loaded_distiller_keeps_the_rates_of_its_variables(tmp_path):
+    model = ThinnableDistiller(composition.student("lpb", "fixed"))
+    model.compile(optimizers.SGDWithCoupledDecay(0.01, 0.9, coupled_decay=0.1), run_eagerly=True)
+    model.train_on_batch(*composition.batch())
+    model.save(tmp_path / "distiller.keras")
+    loaded = keras.saving.load_model(tmp_path / "distiller.keras")
+    loaded.run_eagerly = True
+    for either in (model, loaded):
+        either.train_on_batch(*composition.batch(seed=1))
+    for ours, theirs in zip(loaded.student.weights, model.student.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6, err_msg=ours.path)
 
 
 @pytest.mark.parametrize("name, cls", [("adam", optimizers.Adam), ("AdamW", optimizers.AdamW),
