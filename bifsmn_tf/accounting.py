@@ -21,6 +21,10 @@ _PAPER_CLIPS = 128
 # Operations per output value for the scaling factors, by binarizer (1 for all others).
 _SCALE_OPERATIONS = {"bnn": 0, "rad": 0, "xnor_net": 2}
 _FLOAT_BYTES = 4
+# What a binarizer learns per layer and needs when deployed; the rest folds or only trains.
+_THRESHOLDS = ("threshold0", "threshold1", "beta")
+# Layer within which the papers' counter met dense layers of Audiomer several times, and how often.
+_REPEATED, _REPETITIONS = "transformer", 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +137,7 @@ def _is_norm(layer):
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
-def paper_flops(model, thin=1.0):
+def paper_flops(model, thin=1.0, counting_fault=True):
     r"""Operations in millions, counted as in the papers' tables ("FLOPs (M)").
 
     The unit is 128 clips. Per clip:
@@ -144,14 +148,17 @@ def paper_flops(model, thin=1.0):
         scaling factors, with s = 0 for BNN and RAD, 2 for XNOR-Net, 1 for all others;
     *   batch normalization: 2 operations per value, never divided; all else: none.
 
-    The rules say nothing about a second activation scale, which is not counted; `summary`
-    counts both passes. With them every printed figure of Tables 1 to 3 of BiFSMN is met to its
-    last digit, except the 45.04 of XNOR-Net with 20 classes: that is the figure of 12 classes,
-    and the rules give 46.09.
+    With these rules every printed figure of Tables 1 to 3 of BiFSMN is met to its last digit,
+    except the 45.04 of XNOR-Net with 20 classes: that is the figure of 12 classes, and the rules
+    give 46.09. They say nothing about a second activation scale or the products of attention,
+    which are not counted here; `summary` counts them.
 
     Args:
         model: A Keras model; built for one known input shape.
         thin: The switch.
+        counting_fault: Count the dense layers in Audiomer's transformers four times, as the
+            papers' counter did, which met each of them that often. False counts them once;
+            other networks have none.
 
     Returns:
         Millions of operations, a float.
@@ -169,6 +176,8 @@ def paper_flops(model, thin=1.0):
             cost = _kernel_macs(call)
             if _has_bias(layer) and not _is_linear(layer):
                 cost += outputs
+            if counting_fault and _is_linear(layer) and _REPEATED in layer.path.split("/"):
+                cost, outputs = _REPETITIONS * cost, _REPETITIONS * outputs
             binarizer = _binarizer(layer)
             if binarizer is not None:
                 cost = cost / 64 + _SCALE_OPERATIONS.get(binarizer.name, 1) * outputs
@@ -207,8 +216,9 @@ class Summary:
     Bytes are those of the parameters as deployed: one bit per binary weight, packed without
     padding; float32 for all else. What follows a layer linearly is folded into it: scaling
     factors, bias and batch normalization leave a factor and an offset per output channel, once
-    for every normalization that switches have of their own. The structure of a file, labels
-    and integer thresholds are not counted; `bifsmn_tf.conversion` reports a real file.
+    for every normalization that switches have of their own. Thresholds of activations stay; what
+    only training needs is not counted, nor are the structure of a file, labels and integer
+    thresholds: `bifsmn_tf.conversion` reports a real file.
 
     MACs of normalization, activations and additions are none.
 
@@ -413,7 +423,9 @@ def _bytes(call, num_norms):
     weights = math.prod(layer.kernel.shape)
     affine = 2 * channels * max(num_norms, 1)
     if _bits(layer) == 1:
-        return _packed(weights) + _FLOAT_BYTES * affine
+        variables = getattr(layer, "binarizer_variables", {})
+        thresholds = sum(math.prod(variables[n].shape) for n in _THRESHOLDS if n in variables)
+        return _packed(weights) + _FLOAT_BYTES * (affine + thresholds)
     if num_norms > 1:
         return _FLOAT_BYTES * (weights + affine)
     # A real kernel takes the factor in.

@@ -1,5 +1,7 @@
 """Pictures of trainings and evaluations, drawn without a display."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -206,9 +208,11 @@ def reproduction(report, path):
                 line.mean, row, xerr=line.deviation, fmt="D", markersize=6.5, capsize=3,
                 color=COLOURS[2], markeredgecolor="white",
             )  # fmt: skip
+            right = 100 * line.baseline <= line.mean
             axes.annotate(
-                f"{line.mean:.1f}", (line.mean, row), xytext=(0, -7), ha="center", va="top",
-                textcoords="offset points", fontsize=7.5, color=COLOURS[2], weight="bold",
+                f"{line.mean:.1f}", (line.mean + (line.deviation or 0) * (1 if right else -1), row),
+                xytext=(7 if right else -7, 0), ha="left" if right else "right", va="center",
+                textcoords="offset points", fontsize=8, color=COLOURS[2], weight="bold",
             )  # fmt: skip
         # One task's lines stand together and share a baseline.
         last = row + 1 == len(lines) or lines[row + 1].baseline != line.baseline
@@ -229,9 +233,11 @@ def reproduction(report, path):
     ):  # fmt: skip
         axes.plot([], [], **{"linestyle": "", "markerfacecolor": "white", **style}, label=label)
     names = []
+    several_tasks = len({line.row.classes for line in lines}) > 1
     for row, line in enumerate(lines):
         first = not row or line.row != lines[row - 1].row
-        title = f"{line.row.architecture}, {line.row.method}, {line.row.classes} classes"
+        title = f"{line.row.architecture}, {line.row.method}"
+        title += f", {line.row.classes} classes" if several_tasks else ""
         thinnable = len(line.row.network.switches) > 1
         names.append(
             (f"{title}   " if first else "") + (f"{line.switch:g}" if thinnable else "")
@@ -243,8 +249,13 @@ def reproduction(report, path):
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    axes.set_title(report.heading, loc="left", fontsize=12, weight="bold",
-                   color=COLOURS[3] if report.quick else "black")  # fmt: skip
+    axes.set_title(
+        "\n".join(textwrap.wrap(report.caption, 125)), loc="left", fontsize=8.5, color="#444b54"
+    )
+    figure.suptitle(
+        report.heading, x=0.02, ha="left", fontsize=13, weight="bold",
+        color=COLOURS[3] if report.quick else "black",
+    )  # fmt: skip
     _save(figure, path)
 
 

@@ -28,3 +28,9 @@ def golden_dir():
 def speech_commands_dir():
     """Folder of real recordings in the layout of Speech Commands."""
     return _shared("speech_commands")
+
+
+@pytest.fixture(scope="session")
+def reference_docs_dir():
+    """Folder of the reference documents, which list the papers' figures."""
+    return _shared("docs")

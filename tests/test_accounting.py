@@ -7,6 +7,7 @@ import pytest
 
 import bifsmn_tf
 from bifsmn_tf import models
+from bifsmn_tf.binarizers import LPB
 
 SWITCHES = (1.0, 0.5, 0.25)
 
@@ -115,6 +116,50 @@ def test_official_scales_are_counted_as_real_weights():
     assert bits["fc1"] == bits["block1/memory"] == 1
     assert bits["conv2"] == bits["block1/hidden"] == bits["block1/projection"] == 32
     assert summary.binary_macs[1.0] == 262_144 + 8 * 5_120
+
+
+def test_a_second_scale_is_a_second_pass():
+    single = bifsmn_tf.summary(models.small(3, binarizer=LPB(dual=False)))
+    dual = bifsmn_tf.summary(models.small(3, models.BiFSMNv2))
+    assert dual.binary_macs == {s: 2 * macs for s, macs in single.binary_macs.items()}
+    assert dual.float_macs == single.float_macs and dual.bit_bytes == single.bit_bytes
+    # One threshold per input channel each: conv2, fc1, and per block memory, hidden, projection.
+    channels = 16 + 32 * 8 + 8 * (32 + 32 + 64)
+    plain = bifsmn_tf.summary(models.small(3))
+    assert single.bytes - plain.bytes == 4 * channels
+    assert dual.bytes - plain.bytes == 2 * 4 * channels
+    assert bifsmn_tf.paper_flops(models.small(3, models.BiFSMNv2)) == bifsmn_tf.paper_flops(
+        models.small(3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("binarizer", "flops"),
+    [("bnn", "35.87"), ("rad", "35.87"), ("xnor_net", "45.04"), ("react_net", "40.46")],
+)
+def test_operations_of_scaling_factors(binarizer, flops):
+    assert printed(models.BiFSMN(12, switches=(1.0,), binarizer=binarizer)) == flops
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("binarizer", "counted", "once"),
+    [(None, "18577.49", "5189.60"), ("ir_net", "1449.41", "428.43"),
+     ("xnor_net", "2567.19", "734.42")],
+)  # fmt: skip
+def test_counting_fault_of_audiomer(binarizer, counted, once):
+    network = models.Audiomer(12, binarizer=binarizer)
+    assert printed(network) == counted
+    assert f"{bifsmn_tf.paper_flops(network, counting_fault=False):.2f}" == once
+    summary = bifsmn_tf.summary(network)
+    assert summary.binary_macs[1.0] + summary.float_macs[1.0] == 278_090_005
+    assert summary.binary_macs[1.0] == (40_214_116 if binarizer else 0)
+
+
+def test_summary_of_a_comparison_network():
+    summary = bifsmn_tf.summary(models.FSMN(12, binarizer="bi_real"))
+    assert summary.binary_macs == {1.0: 12_517_376} and summary.float_macs == {1.0: 180_224}
+    assert summary.binary_weights == 391_168 and summary.parameters == 445_460
 
 
 def test_summary_prints_and_becomes_json():

@@ -212,6 +212,7 @@ def read_model(path):
 
     import keras
 
+    from bifsmn_tf.models.comparison import ComparisonNetwork
     from bifsmn_tf.models.skeleton import DFSMNSkeleton
 
     path = Path(path)
@@ -224,7 +225,7 @@ def read_model(path):
     except (TypeError, ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} cannot be read as a Keras model: {error}") from error
     model = getattr(model, "student", model)  # what a saved distiller is about
-    if not isinstance(model, DFSMNSkeleton):
+    if not isinstance(model, (DFSMNSkeleton, ComparisonNetwork)):
         raise ValueError(
             f"{path} should hold a network of bifsmn_tf. Received: {type(model).__name__}"
         )

@@ -26,8 +26,9 @@ def parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     result.add_argument(
-        "--table", default="1", choices=("1", "2", "3", "ablation"),
-        help="ablation: table 1 and rows of this project (default %(default)s)",
+        "--table", default="1", choices=("1", "2", "3", "3-sound", "ablation"),
+        help="two are this project's: ablation adds rows to table 1, 3-sound has the networks of "
+        "table 3 as they should be binarized (default %(default)s)",
     )  # fmt: skip
     result.add_argument("--data", metavar="DIR", help="folder laid out like Speech Commands")
     result.add_argument(
@@ -101,16 +102,20 @@ def _list(table, rows):
         return "/".join(f"{value:.2f}" for value in values) or "-"
 
     print(tables.TITLES[table])
-    print(f"{'row':<18}{'network':<10}{'method':<30}{'FLOPs, M':<20}{'V1, %':<20}V2, %")
+    print(f"{'row':<18}{'network':<10}{'method':<44}{'FLOPs, M':<20}{'V1, %':<20}V2, %")
     for row in rows:
         print(
-            f"{row.name:<18}{row.architecture:<10}{row.method:<30}{figures(row.flops):<20}"
+            f"{row.name:<18}{row.architecture:<10}{row.method:<44}{figures(row.flops):<20}"
             f"{figures(row.v1):<20}{figures(row.v2)}"
         )
 
 
 def _reproduce(arguments, rows):
     _common.import_tensorflow()
+    import tensorflow as tf
+
+    # A series of trainings traces many functions, as it should.
+    tf.get_logger().setLevel("ERROR")
     from bifsmn_tf import plots
     from bifsmn_tf.reproduction import report as reports
     from bifsmn_tf.reproduction import tables

@@ -40,8 +40,9 @@ class Run:
         if self.network.binarizer is None:
             return None
         network = self.network.float_network
-        size = f" {network.arguments['variant']}" if network.arguments else ""
-        title = f"float {network.model}{size}, {self.classes} classes, seed {self.seed}"
+        size = network.arguments.get("variant", "")
+        title = f"float {network.model} {size}".rstrip()
+        title += f", {self.classes} classes, seed {self.seed}"
         return Run(title, network, self.classes, self.seed)
 
 
@@ -121,7 +122,12 @@ class Experiment:
             "seed": run.seed,
             "recipe": dataclasses.asdict(recipes.get(self.recipe, network)),
             "epochs": self.epochs if teacher else self.teacher_epochs,
-            "clips": self._fingerprint(run.classes),
+            "labels": self.data[run.classes].labels,
+            "protocol": self.data[run.classes].protocol,
+            "clips": {
+                subset: self._fingerprint(run.classes, subset)
+                for subset in ("training", "validation")
+            },
         }
         if teacher:
             config |= {
@@ -136,23 +142,19 @@ class Experiment:
         text = json.dumps(self.configuration(run), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _fingerprint(self, classes):
-        """Labels and clips of a task."""
-        if classes not in self._fingerprints:
+    def _fingerprint(self, classes, subset):
+        """Number of the clips of a subset, and a hash of which they are."""
+        if (classes, subset) not in self._fingerprints:
             data = self.data[classes]
-            clips = {}
-            for subset in ("training", "validation"):
-                examples = data.examples(subset)
-                text = "\n".join(
-                    f"{e.path and e.path.relative_to(data.root).as_posix()} {e.label} "
-                    f"{e.offset} {e.volume}"
-                    for e in examples
-                )
-                clips[subset] = f"{len(examples)}-{zlib.crc32(text.encode()):08x}"
-            self._fingerprints[classes] = {
-                "labels": list(data.labels), "protocol": data.protocol, **clips,
-            }  # fmt: skip
-        return self._fingerprints[classes]
+            examples = data.examples(subset)
+            text = "\n".join(
+                f"{e.path and e.path.relative_to(data.root).as_posix()} {e.label} {e.offset} "
+                f"{e.volume}"
+                for e in examples
+            )
+            value = f"{len(examples)}-{zlib.crc32(text.encode()):08x}"
+            self._fingerprints[classes, subset] = value
+        return self._fingerprints[classes, subset]
 
     def _path(self, run):
         return self.folder / "runs" / self.key(run) / "run.json"
@@ -172,7 +174,8 @@ class Experiment:
             raise ValueError(
                 f"{path} is no readable record; remove it to train again. Received: {error}"
             ) from error
-        complete = record["diverged"] or self.subset in record["evaluations"]
+        clips = record["evaluations"].get(self.subset, {}).get("clips")
+        complete = record["diverged"] or clips == self._fingerprint(run.classes, self.subset)
         return record if complete else None
 
     def train(self, run, callbacks=()):
@@ -204,7 +207,9 @@ class Experiment:
             record["diverged"] = str(error)
         else:
             result = evaluation.evaluate(training.model, self.data[run.classes], self.subset)
-            record["evaluations"][self.subset] = result.to_dict()
+            record["evaluations"][self.subset] = {
+                "clips": self._fingerprint(run.classes, self.subset), **result.to_dict(),
+            }  # fmt: skip
             record |= {
                 "best_epoch": training.best["epoch"],
                 "validation_accuracy": {
@@ -226,8 +231,9 @@ class Experiment:
             "settings": {"configuration": self.configuration(run)},
         }  # fmt: skip
         if teacher:
-            # Before the student: making a network resets Keras' random numbers.
             float_model = self._trained_teacher(teacher)
+        # A long series of trainings would keep every graph of every network.
+        keras.utils.clear_session()
         keras.utils.set_random_seed(run.seed)
         model = run.network.make(data.num_classes, list(data.labels))
         if not teacher:

@@ -78,6 +78,11 @@ class Report:
     quick: bool = False
 
     @property
+    def caption(self):
+        """The first sentences of the protocol: the data, and what a quick trial is."""
+        return " ".join(self.protocol[: 2 if self.quick else 1])
+
+    @property
     def heading(self):
         """Title, marked if quick."""
         return f"{self.title} (QUICK TRIAL)" if self.quick else self.title
@@ -111,8 +116,8 @@ class Report:
     def to_markdown(self):
         """The report as Markdown."""
         header = (
-            "row", "network", "method", "classes", "switch", "parameters", "FLOPs, M: paper",
-            "counted", "V1: paper", "V2: paper", "measured, %", "seeds",
+            "row", "network", "method", "classes", "switch", "parameters, M: paper", "counted",
+            "FLOPs, M: paper", "counted", "V1, %: paper", "V2, %: paper", "measured, %", "seeds",
         )  # fmt: skip
         cells = [header]
         for line in self.lines:
@@ -120,7 +125,8 @@ class Report:
             cells.append(
                 (
                     row.name, row.architecture, row.method, str(row.classes), str(line.switch),
-                    f"{line.parameters / 1e6:.2f} M", _number(line.paper_flops),
+                    _number(row.parameters), f"{line.parameters / 1e6:.2f}",
+                    _number(line.paper_flops),
                     f"{line.flops:.2f}", _number(line.paper_v1), _number(line.paper_v2),
                     line.measured, str(len(line.accuracies)),
                 )
@@ -258,7 +264,8 @@ def protocol_of(experiment, rows, seeds, limits=None):
             f"{100 * base['unknown_and_silence']:.2f} %."
         )
     sentences += [
-        f"Accuracy on {experiment.subset}; the epoch is the best of the 1.0 switch on validation. "
+        f"Accuracy on {experiment.subset}; the epoch is the best of the 1.0 switch on "
+        f"{'the same clips' if experiment.subset == 'validation' else 'validation'}. "
         f"Recipe {experiment.recipe}: {experiment.teacher_epochs} epochs for float networks, "
         f"{experiment.epochs} for binarized ones, which start from the float network's weights. "
         f"{_count(seeds, 'seed')}: "

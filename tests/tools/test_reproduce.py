@@ -1,0 +1,84 @@
+"""tools/reproduce.py and tools/summary.py from outside."""
+
+import csv
+import json
+
+import pytest
+
+
+def test_list_shows_the_papers_figures(tool, capsys):
+    assert tool("reproduce", "--table", "2", "--rows", "12-*", "--list") == 0
+    text = capsys.readouterr().out
+    assert "12-bifsmn" in text and "95.03/94.87/94.48" in text and "20-" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rows", "tba-hed,tba-hex"], "Rows of table 1 should be among dfsmn-fp"),
+        ([], "--data DIR is needed"),
+        (["--data", ".", "--quick", "--seeds", "3"], "--quick trains one seed"),
+    ],
+)
+def test_wrong_usage(tool, capsys, arguments, message):
+    with pytest.raises(SystemExit) as error:
+        tool("reproduce", *arguments)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_rows_that_the_folder_cannot_serve(tool, tones, tmp_path, capsys):
+    assert tool("reproduce", "--data", tones, "--out", tmp_path) == 1
+    message = capsys.readouterr().err
+    assert "rows of 12 classes (dfsmn-fp, " in message and "--task" in message
+    assert tool("reproduce", "--table", "2", "--data", tones, "--out", tmp_path, "--task", "yes",
+                "--rows", "20-fp") == 1  # fmt: skip
+    assert "--task with 20-fp" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tiny_trial_end_to_end(tool, tones, tmp_path, capsys):
+    arguments = (
+        "reproduce", "--table", "3", "--data", tones, "--task", "yes,no", "--protocol", "warden",
+        "--rows", "bifsmn-s-fp,bifsmn-s-hed", "--epochs", "1", "--no-jit", "--quick",
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert tool(*arguments) == 0
+    first = capsys.readouterr().out
+    lines = [line for line in first.splitlines() if line.startswith("[")]
+    assert len(lines) == 2 and lines[0].startswith("[1/2] bifsmn-s-fp, seed 0: ")
+    assert lines[1].count("%") == 3 and "(0.25)" in lines[1]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"runs", *(f"table3_quick.{kind}" for kind in ("md", "csv", "png", "json"))}
+    markdown = (tmp_path / "table3_quick.md").read_text()
+    assert markdown in first and "QUICK TRIAL: few clips, 1 epoch" in markdown
+    assert "| 95.03" not in markdown and "90.65" in markdown
+    with open(tmp_path / "table3_quick.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["switch"] for row in rows] == ["1.0", "1.0", "0.5", "0.25"]
+    assert [row["quick"] for row in rows] == ["yes"] * 4
+    record = json.loads((tmp_path / "table3_quick.json").read_text())
+    assert record["quick"] and record["lines"][1]["accuracies"]["0"] == pytest.approx(
+        float(rows[1]["seed_0"]) / 100, abs=1e-5
+    )
+
+    assert tool(*arguments) == 0
+    again = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    assert all(line.endswith("(stored)") for line in again)
+
+
+@pytest.mark.parametrize("network", ["bifsmn", "fsmn"])
+def test_summary_of_a_file(tool, tmp_path, capsys, network):
+    from bifsmn_tf import models
+
+    model = models.small(5) if network == "bifsmn" else models.get("fsmn", 5, num_blocks=2)
+    model.save(tmp_path / "s.keras")
+    assert tool("summary", tmp_path / "s.keras", "--json", tmp_path / "s.json") == 0
+    text = capsys.readouterr().out
+    assert ("block8/projection" if network == "bifsmn" else "memory2") in text
+    assert "million FLOPs" in text
+    record = json.loads((tmp_path / "s.json").read_text())
+    assert set(record["switches"]) == {str(switch) for switch in model.switches}
+    for figures in record["switches"].values():
+        assert 0 < figures["paper_flops"] <= record["switches"]["1.0"]["paper_flops"]
+    assert tool("summary", tmp_path / "none.keras") == 1
