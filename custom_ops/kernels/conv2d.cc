@@ -118,7 +118,16 @@ void PatchGatherer::SetPicture(const uint32_t* picture, int64_t pixel_stride) {
   for (int h = 0; h < g.height; ++h) {
     uint8_t* row = padded_.data() + (h + g.pad_h) * row_bytes_ + g.pad_w * pixel_bytes;
     if (pixel_bytes == 2) {
-      for (int w = 0; w < g.width; ++w) std::memcpy(row + w * 2, picture + w * pixel_stride, 2);
+      int w = 0;
+      for (; w + 4 <= g.width; w += 4) {
+        const uint32_t* pixels = picture + w * pixel_stride;
+        const uint64_t four = uint64_t{pixels[0] & 0xffff} |
+                              uint64_t{pixels[pixel_stride] & 0xffff} << 16 |
+                              uint64_t{pixels[2 * pixel_stride] & 0xffff} << 32 |
+                              uint64_t{pixels[3 * pixel_stride]} << 48;
+        std::memcpy(row + w * 2, &four, 8);
+      }
+      for (; w < g.width; ++w) std::memcpy(row + w * 2, picture + w * pixel_stride, 2);
     } else {
       for (int w = 0; w < g.width; ++w) {
         std::memcpy(row + w * pixel_bytes, picture + w * pixel_stride, pixel_bytes);
@@ -142,19 +151,28 @@ void PatchGatherer::GatherBytes(const int* positions, int64_t count, uint32_t* p
   const Conv2DGeometry& g = geometry_;
   const int64_t pixel_bytes = g.channels / 8;
   const int64_t span = g.kernel_w * pixel_bytes;
-  const int64_t used = g.kernel_h * span;
+  const int64_t used = g.kernel_h * span, patch_bytes = stride_ * 4;
+  const uint8_t* const padded = padded_.data();
+  const int64_t* const starts = starts_.data();
+  const int64_t row_bytes = row_bytes_;
+  const int rows = g.kernel_h;
   for (int64_t p = 0; p < count; ++p, patches += stride_) {
-    const uint8_t* from = padded_.data() + starts_[positions[p]];
+    const uint8_t* from = padded + starts[positions[p]];
     uint8_t* to = reinterpret_cast<uint8_t*>(patches);
-    for (int i = 0; i < g.kernel_h; ++i, from += row_bytes_, to += span) {
-      int64_t at = 0;
-      do {
-        std::memcpy(to + at, from + at, kCopyBytes);
-        at += kCopyBytes;
-      } while (at < span);
+    if (span <= kCopyBytes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < rows; ++i, from += row_bytes, to += span) {
+        std::memcpy(to, from, kCopyBytes);
+      }
+    } else {
+      for (int i = 0; i < rows; ++i, from += row_bytes, to += span) {
+        for (int64_t at = 0; at < span; at += kCopyBytes) {
+          std::memcpy(to + at, from + at, kCopyBytes);
+        }
+      }
     }
     // Like the copies, up to 15 bytes into the next patch.
-    for (int64_t at = used; at < stride_ * 4; at += kCopyBytes, to += kCopyBytes) {
+    for (int64_t at = used; at < patch_bytes; at += kCopyBytes, to += kCopyBytes) {
       std::memset(to, 0, kCopyBytes);
     }
   }

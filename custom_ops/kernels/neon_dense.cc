@@ -22,6 +22,7 @@
 #include <cstring>
 
 #include "custom_ops/kernels/neon_ends.h"
+#include "custom_ops/kernels/neon_fbck.h"
 
 namespace bifsmn {
 namespace {
@@ -48,8 +49,8 @@ struct Counts {
 };
 
 // Counts of the outputs first .. first + count - 1, count a multiple of 32.
-void Count(const NeonTiles& tiles, const NeonFrames& frames, const DenseWeights& w, int first,
-           int count, uint16_t* counts) {
+BIFSMN_NEON_INLINE void Count(const NeonTiles& tiles, const NeonFrames& frames, const DenseWeights& w, int first,
+                              int count, uint16_t* counts) {
   const int64_t padded = PaddedOutputs(w.outputs);
   const int64_t row_bytes = w.a_stride * 4;
   const uint8_t* pass = w.data.data();
@@ -64,8 +65,8 @@ void Count(const NeonTiles& tiles, const NeonFrames& frames, const DenseWeights&
 
 // Calls `end` with the counts of every block.
 template <typename End>
-void ForEachBlock(const NeonTiles& tiles, const uint32_t* a, int64_t rows, const DenseWeights& w,
-                  const End& end) {
+BIFSMN_NEON_INLINE void ForEachBlock(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
+                                     const DenseWeights& w, const End& end) {
   Counts counts;
   for (int64_t r = 0; r < rows; r += kNeonFrames) {
     const int frame_count = Frames(rows, r);
@@ -78,38 +79,19 @@ void ForEachBlock(const NeonTiles& tiles, const uint32_t* a, int64_t rows, const
   }
 }
 
-}  // namespace
+using Tiles = const NeonTiles& (*)();
 
-void NeonDensePrepare(const uint32_t* weights, int outputs, int reduction, DenseWeights* w) {
-  w->outputs = outputs;
-  w->reduction = reduction;
-  w->words = static_cast<int>(WordsFor(reduction));
-  w->a_stride = PaddedWords(reduction);
-  const int64_t padded = PaddedOutputs(outputs);
-  const int64_t row_bytes = w->a_stride * 4;
-  w->data.Assign(padded * row_bytes + kNeonSlack);
-  uint8_t* pass = w->data.data();
-  for (int64_t offset = 0; offset < row_bytes; offset += 32) {
-    const int64_t bytes = row_bytes - offset >= 32 ? 32 : 16;
-    const int64_t there = int64_t{w->words} * 4 - offset;
-    for (int64_t n = 0; n < outputs; ++n) {
-      std::memcpy(pass + n * bytes, weights + n * w->words + offset / 4,
-                  there < bytes ? there : bytes);
-    }
-    pass += padded * bytes;
-  }
-}
-
-void NeonDenseDots(const NeonTiles& tiles, const uint32_t* a, int64_t rows, const DenseWeights& w,
-                   int32_t* dots) {
-  ForEachBlock(tiles, a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) {
+template <Tiles kTiles>
+void Dots(const uint32_t* a, int64_t rows, const DenseWeights& w, int32_t* dots) {
+  ForEachBlock(kTiles(), a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
     NeonCountsToDots(counts, dots + r * w.outputs + n, w.outputs);
   });
 }
 
-void NeonDenseToBits(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
-                     const DenseWeights& w, const BitsEnd& end, uint32_t* out,
-                     int64_t out_stride) {
+template <Tiles kTiles>
+void ToBits(const uint32_t* a, int64_t rows, const DenseWeights& w, const BitsEnd& end,
+            uint32_t* out, int64_t out_stride) {
+  const NeonTiles& tiles = kTiles();
   uint16_t halves[kNeonBitsChunk / 16 * kNeonFrames];
   Counts counts;
   const int padded = PaddedOutputs(w.outputs);
@@ -139,16 +121,31 @@ void NeonDenseToBits(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
   }
 }
 
-void NeonDenseToFloat(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
-                      const DenseWeights& w, const FloatEnd& end, const float* residual,
-                      float* out, uint32_t* signs, int64_t signs_stride) {
+// Counts are kept for all outputs of kNeonChunk, and their halves turned at once.
+template <Tiles kTiles>
+void ToBitsByRow(const uint32_t* a, int64_t rows, const DenseWeights& w, const int16_t* limits,
+                 uint32_t* out, int64_t out_stride) {
+  uint16_t halves[kNeonChunk / 16 * kNeonFrames];
+  const int64_t padded = PaddedOutputs(w.outputs);
+  ForEachBlock(kTiles(), a, rows, w, [&](int64_t r, int n, const NeonCounts& c) BIFSMN_NEON_LAMBDA {
+    NeonCountsToHalvesByRow(c, limits + (r * padded + int64_t{n} * kNeonFrames), halves);
+    const bool last = n + kNeonChunk >= w.outputs;
+    const int64_t words = last ? out_stride - n / kWordBits : kNeonChunk / kWordBits;
+    NeonHalvesToRows(halves, w.outputs - n, c.frames, words,
+                     out + r * out_stride + n / kWordBits, out_stride);
+  });
+}
+
+template <Tiles kTiles>
+void ToFloat(const uint32_t* a, int64_t rows, const DenseWeights& w, const FloatEnd& end,
+             const float* residual, float* out, uint32_t* signs, int64_t signs_stride) {
   const int64_t words = WordsFor(w.outputs);
   if (signs != nullptr && words < signs_stride) {
     for (int64_t r = 0; r < rows; ++r) {
       std::memset(signs + r * signs_stride + words, 0, (signs_stride - words) * sizeof(uint32_t));
     }
   }
-  ForEachBlock(tiles, a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) {
+  ForEachBlock(kTiles(), a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
     FloatEnd part = end;
     part.multiplier += n;
     part.bias += n;
@@ -157,6 +154,48 @@ void NeonDenseToFloat(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
                       w.outputs, signs == nullptr ? nullptr : signs + r * signs_stride + n / 32,
                       signs_stride);
   });
+}
+
+const NeonTiles& TreeTiles() { return kNeonTreeTiles; }
+
+template <Tiles kTiles>
+void UseTiles(KernelPath* path) {
+  path->dense_dots = Dots<kTiles>;
+  path->dense_to_bits = ToBits<kTiles>;
+  path->dense_to_bits_by_row = ToBitsByRow<kTiles>;
+  path->dense_to_float = ToFloat<kTiles>;
+}
+
+}  // namespace
+
+void NeonDensePrepare(const uint32_t* weights, int outputs, int reduction, DenseWeights* w) {
+  w->outputs = outputs;
+  w->reduction = reduction;
+  w->words = static_cast<int>(WordsFor(reduction));
+  w->a_stride = PaddedWords(reduction);
+  const int64_t padded = PaddedOutputs(outputs);
+  const int64_t row_bytes = w->a_stride * 4;
+  w->data.Assign(padded * row_bytes + kNeonSlack);
+  uint8_t* pass = w->data.data();
+  for (int64_t offset = 0; offset < row_bytes; offset += 32) {
+    const int64_t bytes = row_bytes - offset >= 32 ? 32 : 16;
+    const int64_t there = int64_t{w->words} * 4 - offset;
+    for (int64_t n = 0; n < outputs; ++n) {
+      std::memcpy(pass + n * bytes, weights + n * w->words + offset / 4,
+                  there < bytes ? there : bytes);
+    }
+    pass += padded * bytes;
+  }
+}
+
+void NeonUseTree(KernelPath* path) {
+  UseTiles<TreeTiles>(path);
+  path->dense_prepare = NeonDensePrepare;
+}
+
+void NeonUseFbck(KernelPath* path) {
+  UseTiles<NeonFbckTiles>(path);
+  path->dense_prepare = NeonFbckPrepare;
 }
 
 }  // namespace bifsmn

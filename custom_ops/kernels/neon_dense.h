@@ -29,18 +29,17 @@ struct NeonTiles {
   NeonBitsTile *k128_bits, *k256_bits;
 };
 
+constexpr NeonTiles kNeonTreeTiles = {NeonTree8x1K128A53,    NeonTree8x1K256A53,
+                                      NeonTree8x1K128AddA53, NeonTree8x1K256AddA53,
+                                      NeonTree8x2K128BitsA53, NeonTree8x1K256BitsA53};
+
 // Layout: for every 256 bits of the reduction, the last one maybe 128, a row for each output.
 // Outputs are padded to 32 with rows of zeros.
 void NeonDensePrepare(const uint32_t* weights, int outputs, int reduction, DenseWeights* w);
 
-void NeonDenseDots(const NeonTiles& tiles, const uint32_t* a, int64_t rows, const DenseWeights& w,
-                   int32_t* dots);
-void NeonDenseToBits(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
-                     const DenseWeights& w, const BitsEnd& end, uint32_t* out,
-                     int64_t out_stride);
-void NeonDenseToFloat(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
-                      const DenseWeights& w, const FloatEnd& end, const float* residual,
-                      float* out, uint32_t* signs, int64_t signs_stride);
+// Set the functions of a path that multiply.
+void NeonUseTree(KernelPath* path);
+void NeonUseFbck(KernelPath* path);
 
 }  // namespace bifsmn
 

@@ -83,7 +83,7 @@ struct SignBytes {
   uint8x16_t bytes[kNeonChunk / 8][2];
 
   // Writes the words of `outputs` outputs.
-  void Store(int outputs, int frames, uint32_t* signs, int64_t stride) const {
+  BIFSMN_NEON_INLINE void Store(int outputs, int frames, uint32_t* signs, int64_t stride) const {
     // Of outputs l and 4 + l.
     const uint8x16_t places = vreinterpretq_u8_u32(vdupq_n_u32(0x88442211u));
     uint8x16_t rows[kFrames];
@@ -139,7 +139,7 @@ struct FloatJob {
   }
 
   template <NeonResidual kResidual, NeonSlope kSlope>
-  void operator()() const {
+  BIFSMN_NEON_INLINE void operator()() const {
     SignBytes bytes;
     if (c.outputs < kNeonChunk || c.frames <= kFrames / 2) {
       std::memset(bytes.bytes, 0, sizeof(bytes.bytes));
@@ -285,63 +285,70 @@ void NeonCountsToFloat(const NeonCounts& c, const FloatEnd& end, const float* re
 
 namespace {
 
-// All ones in the frames where output kOutput has its bit.
-template <int kOutput>
-BIFSMN_NEON_INLINE uint16x8_t Bits(const uint16_t* counts, uint16x8_t limits) {
-  const uint16x8_t limit = pinned::Dup16<kOutput % 8>(limits);
-  return pinned::Cmge(limit, vreinterpretq_u16_u8(LoadAt<16 * kOutput>(counts)));
-}
+// Limits of 16 outputs, each for all frames: spread over a register.
+struct CommonLimits {
+  uint16x8_t low, high;
+  explicit CommonLimits(const int16_t* limit)
+      : low(vreinterpretq_u16_s16(vld1q_s16(limit))),
+        high(vreinterpretq_u16_s16(vld1q_s16(limit + 8))) {}
+  template <int kOutput>
+  BIFSMN_NEON_INLINE uint16x8_t Of() const {
+    return pinned::Dup16<kOutput % 8>(kOutput < 8 ? low : high);
+  }
+};
+
+// A limit for every frame.
+struct RowLimits {
+  const int16_t* limit;
+  explicit RowLimits(const int16_t* limits) : limit(limits) {}
+  template <int kOutput>
+  BIFSMN_NEON_INLINE uint16x8_t Of() const {
+    return vreinterpretq_u16_u8(LoadAt<16 * kOutput>(limit));
+  }
+};
 
 // Outputs kRow, kRow + 4, .. of 16: four chains, since every insertion waits for the one before.
-template <int kRow>
-BIFSMN_NEON_INLINE void FourBits(const uint16_t* counts, uint16x8_t low, uint16x8_t high,
+template <int kRow, typename Limits>
+BIFSMN_NEON_INLINE void FourBits(const uint16_t* counts, const Limits& limits,
                                  uint16x8_t bits[4]) {
-  uint16x8_t mask[4] = {Bits<kRow>(counts, low), Bits<kRow + 4>(counts, low),
-                        Bits<kRow + 8>(counts, high), Bits<kRow + 12>(counts, high)};
+  const uint16x8_t limit[4] = {limits.template Of<kRow>(), limits.template Of<kRow + 4>(),
+                               limits.template Of<kRow + 8>(), limits.template Of<kRow + 12>()};
+  const uint8x16_t count[4] = {LoadAt<16 * kRow>(counts), LoadAt<16 * kRow + 64>(counts),
+                               LoadAt<16 * kRow + 128>(counts), LoadAt<16 * kRow + 192>(counts)};
+  uint16x8_t mask[4];
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < 4; ++i) mask[i] = pinned::Cmge(limit[i], vreinterpretq_u16_u8(count[i]));
   BIFSMN_NEON_UNROLL
   for (int i = 0; i < 4; ++i) bits[i] = kRow == 3 ? mask[i] : pinned::Sli<1>(mask[i], bits[i]);
+}
+
+// kStep limits for every output.
+template <typename Limits, int kStep>
+BIFSMN_NEON_INLINE void CountsToHalves(const NeonCounts& c, const int16_t* limit,
+                                       uint16_t* halves) {
+  const uint16_t* counts = c.counts;
+  for (int n = c.outputs; n > 0; n -= 16) {
+    const Limits limits(limit);
+    // From the last output to the first: every step moves the bits up by one.
+    uint16x8_t bits[4];
+    FourBits<3>(counts, limits, bits);
+    FourBits<2>(counts, limits, bits);
+    FourBits<1>(counts, limits, bits);
+    FourBits<0>(counts, limits, bits);
+    const uint16x8_t a = pinned::Sli<4>(bits[0], bits[1]), b = pinned::Sli<4>(bits[2], bits[3]);
+    vst1q_u16(halves, pinned::Sli<8>(a, b));
+    counts += 16 * kFrames, limit += 16 * kStep, halves += kFrames;
+  }
 }
 
 }  // namespace
 
 void NeonCountsToHalves(const NeonCounts& c, const int16_t* limit, uint16_t* halves) {
-  for (int n = 0; n < c.outputs; n += 16, halves += kFrames) {
-    const uint16_t* counts = c.counts + n * kFrames;
-    const uint16x8_t low = vreinterpretq_u16_s16(vld1q_s16(limit + n));
-    const uint16x8_t high = vreinterpretq_u16_s16(vld1q_s16(limit + n + 8));
-    // From the last output to the first: every step moves the bits up by one.
-    uint16x8_t bits[4];
-    FourBits<3>(counts, low, high, bits);
-    FourBits<2>(counts, low, high, bits);
-    FourBits<1>(counts, low, high, bits);
-    FourBits<0>(counts, low, high, bits);
-    const uint16x8_t a = pinned::Sli<4>(bits[0], bits[1]), b = pinned::Sli<4>(bits[2], bits[3]);
-    vst1q_u16(halves, pinned::Sli<8>(a, b));
-  }
+  CountsToHalves<CommonLimits, 1>(c, limit, halves);
 }
 
-void NeonHalvesToRows(const uint16_t* halves, int outputs, int frames, int64_t words,
-                      uint32_t* out, int64_t stride) {
-  int64_t done = 0;
-  for (; done + 4 <= words && done * 32 + 128 <= outputs; done += 4, halves += 64) {
-    uint16x8_t r[8];
-    BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 8; ++i) r[i] = vld1q_u16(halves + 8 * i);
-    NeonTurn8x8(r);
-    for (int f = 0; f < frames; ++f) {
-      vst1q_u32(out + f * stride + done, vreinterpretq_u32_u16(r[f]));
-    }
-  }
-  for (; done < words; ++done, halves += 16) {
-    const int64_t left = outputs - done * 32;
-    for (int f = 0; f < frames; ++f) {
-      uint32_t word = 0;
-      if (left > 0) word = halves[f];
-      if (left > 16) word |= uint32_t{halves[f + 8]} << 16;
-      if (left > 0 && left < 32) word &= LastWordMask(left);
-      out[f * stride + done] = word;
-    }
-  }
+void NeonCountsToHalvesByRow(const NeonCounts& c, const int16_t* limits, uint16_t* halves) {
+  CountsToHalves<RowLimits, kFrames>(c, limits, halves);
 }
 
 void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,

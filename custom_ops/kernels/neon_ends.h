@@ -91,7 +91,7 @@ struct NeonFinish {
 
 // Calls run.operator()<residual, slope>() with the constants of an epilogue.
 template <NeonResidual kResidual, typename Run>
-inline void NeonSelectSlope(const FloatEnd& end, const Run& run) {
+BIFSMN_NEON_INLINE void NeonSelectSlope(const FloatEnd& end, const Run& run) {
   if (NeonSlopeOf(end.slope) == NeonSlope::kUnit) {
     return run.template operator()<kResidual, NeonSlope::kUnit>();
   }
@@ -99,7 +99,7 @@ inline void NeonSelectSlope(const FloatEnd& end, const Run& run) {
 }
 
 template <typename Run>
-inline void NeonSelect(const FloatEnd& end, const float* residual, const Run& run) {
+BIFSMN_NEON_INLINE void NeonSelect(const FloatEnd& end, const float* residual, const Run& run) {
   if (residual == nullptr) return NeonSelectSlope<NeonResidual::kNone>(end, run);
   if (end.residual_first) return NeonSelectSlope<NeonResidual::kFirst>(end, run);
   return NeonSelectSlope<NeonResidual::kLast>(end, run);
@@ -124,9 +124,8 @@ void NeonCountsToFloat(const NeonCounts& c, const FloatEnd& end, const float* re
 // as well.
 void NeonCountsToHalves(const NeonCounts& c, const int16_t* limit, uint16_t* halves);
 
-// Writes the halves as rows of `words` words, the bits from `outputs` on as zero.
-void NeonHalvesToRows(const uint16_t* halves, int outputs, int frames, int64_t words,
-                      uint32_t* out, int64_t stride);
+// The same with limits[outputs][8 frames].
+void NeonCountsToHalvesByRow(const NeonCounts& c, const int16_t* limits, uint16_t* halves);
 
 void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,
                      const float* residual, float* out, uint32_t* signs, int64_t signs_stride);
@@ -157,6 +156,31 @@ inline __attribute__((always_inline)) void NeonTurn8x8(uint16x8_t r[8]) {
     }
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 8; ++i) r[i] = t[i];
+  }
+}
+
+// Writes the halves as rows of `words` words, the bits from `outputs` on as zero.
+BIFSMN_NEON_INLINE void NeonHalvesToRows(const uint16_t* halves, int outputs, int frames,
+                                         int64_t words, uint32_t* out, int64_t stride) {
+  int64_t done = 0;
+  for (; done + 4 <= words && done * 32 + 128 <= outputs; done += 4, halves += 64) {
+    uint16x8_t r[8];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) r[i] = vld1q_u16(halves + 8 * i);
+    NeonTurn8x8(r);
+    for (int f = 0; f < frames; ++f) {
+      vst1q_u32(out + f * stride + done, vreinterpretq_u32_u16(r[f]));
+    }
+  }
+  for (; done < words; ++done, halves += 16) {
+    const int64_t left = outputs - done * 32;
+    for (int f = 0; f < frames; ++f) {
+      uint32_t word = 0;
+      if (left > 0) word = halves[f];
+      if (left > 16) word |= uint32_t{halves[f + 8]} << 16;
+      if (left > 0 && left < 32) word &= LastWordMask(left);
+      out[f * stride + done] = word;
+    }
   }
 }
 

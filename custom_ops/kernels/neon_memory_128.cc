@@ -53,6 +53,7 @@ namespace bifsmn {
 namespace {
 
 constexpr int kMaxTaps = 15;
+constexpr int kChannels = 128;  // of a tile, and bytes of its digits or signs
 
 // Bit planes of the counts of 128 channels.
 struct Planes {
@@ -64,6 +65,13 @@ struct Inside {
   int begin, end;
 };
 
+// Differing taps of 128 channels of a few frames, one byte each, and how many taps there are.
+struct Digits {
+  static constexpr int kFrames = 8;
+  int valid[kFrames];
+  alignas(16) uint8_t digits[kFrames][kChannels];
+};
+
 // The taps of one call. Offsets ascend.
 class Taps {
  public:
@@ -73,16 +81,9 @@ class Taps {
     for (int i = 0; i < count_; ++i) distance_[i] = offsets_[i] * x_stride;
   }
 
-  Inside InsideAt(int64_t t) const {
-    Inside inside = {0, count_};
-    while (inside.begin < inside.end && t + offsets_[inside.begin] < 0) ++inside.begin;
-    while (inside.end > inside.begin && t + offsets_[inside.end - 1] >= frames_) --inside.end;
-    return inside;
-  }
-
-  // Differing taps of the 128 channels from word `word` on, one byte each.
-  void StoreDigits(int64_t t, int word, Inside inside, uint8_t* digits) const {
-    count_ <= 7 ? DigitsAs<3>(t, word, inside, digits) : DigitsAs<4>(t, word, inside, digits);
+  // Those of the frames from t on and the 128 channels from word `word` on.
+  void StoreDigits(int64_t t, int word, Digits* digits) const {
+    count_ <= 7 ? DigitsAs<3>(t, word, digits) : DigitsAs<4>(t, word, digits);
   }
 
  private:
@@ -94,8 +95,15 @@ class Taps {
   int count_;
   int64_t distance_[kMaxTaps];  // of a tap's frame from the present one, in words
 
+  BIFSMN_NEON_INLINE Inside InsideAt(int64_t t) const {
+    Inside inside = {0, count_};
+    while (inside.begin < inside.end && t + offsets_[inside.begin] < 0) ++inside.begin;
+    while (inside.end > inside.begin && t + offsets_[inside.end - 1] >= frames_) --inside.end;
+    return inside;
+  }
+
   template <int kPlanes>
-  void DigitsAs(int64_t t, int word, Inside inside, uint8_t* digits) const;
+  __attribute__((noinline)) void DigitsAs(int64_t t, int word, Digits* digits) const;
 
   BIFSMN_NEON_INLINE Planes CountAt(int64_t t, int word, Inside inside) const;
 };
@@ -200,11 +208,18 @@ BIFSMN_NEON_INLINE void Digits64(const Planes& p, uint8x16_t places, uint8x16_t 
 }
 
 template <int kPlanes>
-void Taps::DigitsAs(int64_t t, int word, Inside inside, uint8_t* digits) const {
-  const Planes p = CountAt(t, word, inside);
+void Taps::DigitsAs(int64_t t, int word, Digits* digits) const {
   const uint8x16_t places = NeonBitOfLane(), low = vdupq_n_u8((1 << kPlanes) - 1);
-  Digits64<kPlanes, 0>(p, places, low, digits);
-  Digits64<kPlanes, 1>(p, places, low, digits);
+  const int count = static_cast<int>(frames_ - t < Digits::kFrames ? frames_ - t : Digits::kFrames);
+  for (int f = 0; f < count; ++f) {
+    const Inside inside = InsideAt(t + f);
+    digits->valid[f] = inside.end - inside.begin;
+    const Planes p = CountAt(t + f, word, inside);
+    Digits64<kPlanes, 0>(p, places, low, digits->digits[f]);
+    Digits64<kPlanes, 1>(p, places, low, digits->digits[f]);
+  }
+  // The frame that is read beside an odd last one.
+  if (count % 2 != 0) std::memcpy(digits->digits[count], digits->digits[count - 1], kChannels);
 }
 
 // Bytes of ones or zeros, 16 channels to a register, to 128 bits.
@@ -240,27 +255,28 @@ struct FloatJob {
   struct Pair {
     DotTables tables;
     Rows rows;
-    alignas(16) uint8_t digits[2][128];
+    const uint8_t* digits;  // those of the second frame follow
     uint8x16_t bytes[2][8];  // ones for positive values
   };
 
   template <NeonResidual kResidual, NeonSlope kSlope>
-  void operator()() const {
-    for (int64_t t = 0; t < frames; t += 2) {
-      // An odd last frame is computed twice; the second time into a row that nobody reads.
-      const bool two = t + 1 < frames;
-      const int64_t at[2] = {t, two ? t + 1 : t};
-      const Inside inside[2] = {taps.InsideAt(at[0]), taps.InsideAt(at[1])};
-      for (int c = 0; c < outputs; c += 128) {
-        const int count = outputs - c < 128 ? outputs - c : 128;
-        float unused[128];
+  BIFSMN_NEON_INLINE void operator()() const {
+    float unused[128];
+    Digits digits;
+    for (int c = 0; c < outputs; c += 128) {
+      const int count = outputs - c < 128 ? outputs - c : 128;
+      for (int64_t t = 0; t < frames; t += 2) {
+        if (t % Digits::kFrames == 0) taps.StoreDigits(t, c / kWordBits, &digits);
+        // An odd last frame is computed twice; the second time into a row that nobody reads.
+        const bool two = t + 1 < frames;
+        const int64_t at[2] = {t, two ? t + 1 : t};
         Pair pair;
+        pair.digits = digits.digits[t % Digits::kFrames];
         for (int f = 0; f < 2; ++f) {
-          const int valid = inside[f].end - inside[f].begin;
-          pair.tables.third[f] = vld1q_u8(kTables.of[valid].third);
-          pair.tables.fourth[f] = vld1q_u8(kTables.of[valid].fourth);
-          taps.StoreDigits(at[f], c / kWordBits, inside[f], pair.digits[f]);
-          const int64_t first = at[f] * outputs + c;
+          const int64_t frame = at[f] % Digits::kFrames, first = at[f] * outputs + c;
+          const Table& table = kTables.of[digits.valid[frame]];
+          pair.tables.third[f] = vld1q_u8(table.third);
+          pair.tables.fourth[f] = vld1q_u8(table.fourth);
           pair.rows.out[f] = f == 0 || two ? out + first : unused;
           pair.rows.residual[f] = kResidual != NeonResidual::kNone ? residual + first : nullptr;
         }
@@ -276,14 +292,16 @@ struct FloatJob {
   }
 
   template <NeonResidual kResidual, NeonSlope kSlope>
-  void Channels(const float* multiplier, const float* bias, int count, Pair* pair) const {
+  BIFSMN_NEON_INLINE void Channels(const float* multiplier, const float* bias, int count, Pair* pair) const {
     const float32x4_t slope = vdupq_n_f32(end.slope);
     const DotTables tables = pair->tables;
     const Rows rows = pair->rows;
+    const uint8_t* digits = pair->digits;
+    uint8x16_t* bytes = pair->bytes[0];
     int k = 0;
     for (; 16 * (k + 1) <= count; ++k) {
-      Channels16<kResidual, kSlope>(slope, tables, multiplier, bias, rows, k, int64_t{k} * 64,
-                                    pair);
+      Channels16<kResidual, kSlope>(slope, tables, multiplier, bias, rows, digits + 16 * k,
+                                    int64_t{k} * 64, bytes + k);
     }
     if (16 * k == count) return;
     // The arrays of the epilogue are padded to 32 outputs, the rows are not.
@@ -293,19 +311,19 @@ struct FloatJob {
       for (int f = 0; f < 2; ++f) std::memcpy(local[f][0], rows.residual[f] + 16 * k, size);
     }
     const Rows last = {{local[0][0], local[1][0]}, {local[0][1], local[1][1]}};
-    Channels16<kResidual, kSlope>(slope, tables, multiplier + 16 * k, bias + 16 * k, last, k, 0,
-                                  pair);
+    Channels16<kResidual, kSlope>(slope, tables, multiplier + 16 * k, bias + 16 * k, last,
+                                  digits + 16 * k, 0, bytes + k);
     for (int f = 0; f < 2; ++f) std::memcpy(rows.out[f] + 16 * k, last.out[f], size);
   }
 
-  // 16 channels, number k; they begin `at` bytes into the arrays and rows.
+  // 16 channels, `at` bytes into the arrays and rows.
   template <NeonResidual kResidual, NeonSlope kSlope>
   static BIFSMN_NEON_INLINE void Channels16(float32x4_t slope, const DotTables& tables,
                                             const float* multiplier, const float* bias,
-                                            const Rows& rows, int k, int64_t at, Pair* pair) {
+                                            const Rows& rows, const uint8_t* from, int64_t at,
+                                            uint8x16_t* bytes) {
     const int64_t index[4] = {at, at + 16, at + 32, at + 48};
-    const uint8x16_t digits[2] = {pinned::Load(pair->digits[0], 16 * k),
-                                  pinned::Load(pair->digits[1], 16 * k)};
+    const uint8x16_t digits[2] = {pinned::LoadAt<0>(from), pinned::LoadAt<kChannels>(from)};
     uint8x16_t third[2], fourth[2], low[2], high[2];
     BIFSMN_NEON_UNROLL
     for (int f = 0; f < 2; ++f) {
@@ -340,16 +358,16 @@ struct FloatJob {
     for (int i = 0; i < 4; ++i) halves[i] = pinned::Uzp1(masks[2 * i], masks[2 * i + 1]);
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 4; ++i) pinned::StoreIndexed(rows.out[0], index[i], v[i]);
-    uint8x16_t bytes[2];
+    uint8x16_t signs[2];
     BIFSMN_NEON_UNROLL
     for (int f = 0; f < 2; ++f) {
-      bytes[f] = pinned::Uzp1(vreinterpretq_u8_u16(halves[2 * f]),
+      signs[f] = pinned::Uzp1(vreinterpretq_u8_u16(halves[2 * f]),
                               vreinterpretq_u8_u16(halves[2 * f + 1]));
     }
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 4; ++i) pinned::StoreIndexed(rows.out[1], index[i], v[4 + i]);
     BIFSMN_NEON_UNROLL
-    for (int f = 0; f < 2; ++f) pinned::Store(pair->bytes[f], 16 * k, vreinterpretq_u16_u8(bytes[f]));
+    for (int f = 0; f < 2; ++f) pinned::Store(bytes, kChannels * f, vreinterpretq_u16_u8(signs[f]));
   }
 };
 
@@ -384,19 +402,18 @@ void NeonMemoryToBits(const uint32_t* x, int64_t x_stride, int64_t frames, const
   }
   ClearBehind(WordsFor(w.outputs), frames, out, out_stride);
   const Taps taps(x, x_stride, frames, w);
-  for (int64_t t = 0; t < frames; ++t) {
-    const Inside inside = taps.InsideAt(t);
-    const int count = inside.end - inside.begin;
-    const int8x16_t valid = vdupq_n_s8(static_cast<int8_t>(count));
-    for (int c = 0; c < w.outputs; c += 128) {
-      const int left = w.outputs - c;
-      uint8_t digits[128];
-      taps.StoreDigits(t, c / kWordBits, inside, digits);
+  Digits digits;
+  for (int c = 0; c < w.outputs; c += 128) {
+    const int left = w.outputs - c;
+    for (int64_t t = 0; t < frames; ++t) {
+      const int64_t frame = t % Digits::kFrames;
+      if (frame == 0) taps.StoreDigits(t, c / kWordBits, &digits);
+      const int8x16_t valid = vdupq_n_s8(static_cast<int8_t>(digits.valid[frame]));
       uint8x16_t bytes[8];
       for (int k = 0; k < 8; ++k) {
         bytes[k] = vdupq_n_u8(0);
         if (16 * k >= left) continue;
-        const int8x16_t differing = vreinterpretq_s8_u8(vld1q_u8(digits + 16 * k));
+        const int8x16_t differing = vreinterpretq_s8_u8(vld1q_u8(digits.digits[frame] + 16 * k));
         const int8x16_t dots = vsubq_s8(vsubq_s8(valid, differing), differing);
         const int16_t* limits = threshold + c + 16 * k;  // padded to 32 outputs
         const uint16x8_t low = vcgeq_s16(vmovl_s8(vget_low_s8(dots)), vld1q_s16(limits));

@@ -115,12 +115,23 @@ BIFSMN_PINNED void Step(Block& b, const uint8_t* w, uint8x16_t limits, uint8x16_
 // limit[n] + 1 as bytes, those of n and n + 8 side by side. A limit of 254 and more is always
 // met, and 255 as well.
 inline void PrepareLimits(const int16_t* limit, int outputs, uint8_t* bytes) {
+  // Each step for 64 outputs, then the next one; a chunk is whole multiples of them.
+  constexpr int kParts = 8;
   const int16x8_t one = vdupq_n_s16(1);
-  for (int n = 0; n < outputs; n += 16) {
-    const uint8x8_t low = vqmovun_s16(vqaddq_s16(vld1q_s16(limit + n), one));
-    const uint8x8_t high = vqmovun_s16(vqaddq_s16(vld1q_s16(limit + n + 8), one));
-    vst1_u8(bytes + n, vzip1_u8(low, high));
-    vst1_u8(bytes + n + 8, vzip2_u8(low, high));
+  for (int n = 0; n < outputs; n += 8 * kParts) {
+    // Behind the last outputs any limit will do.
+    const int last = outputs - n < 8 * kParts ? 0x3 : 0x7;
+    int16x8_t sum[kParts];
+    uint8x8_t byte[kParts];
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) sum[i] = vqaddq_s16(vld1q_s16(limit + n + 8 * (i & last)), one);
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; ++i) byte[i] = vqmovun_s16(sum[i]);
+#pragma GCC unroll 8
+    for (int i = 0; i < kParts; i += 2) {
+      const uint8x8_t low = vzip1_u8(byte[i], byte[i + 1]), high = vzip2_u8(byte[i], byte[i + 1]);
+      vst1q_u8(bytes + n + 8 * i, vcombine_u8(low, high));
+    }
   }
 }
 

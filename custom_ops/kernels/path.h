@@ -172,6 +172,12 @@ struct KernelPath {
                        int64_t inputs, float* y);
 
   DualKernels dual;
+
+  // As dense_to_bits, with a limit of its own for every output of every row: that of output n in
+  // row 8 b + i is limits[b][n][i], (rows / 8 rounded up, outputs padded, 8). Null where a path has
+  // no such kernel: then rows of equal limits are multiplied one group after the other.
+  void (*dense_to_bits_by_row)(const uint32_t* a, int64_t rows, const DenseWeights& w,
+                               const int16_t* limits, uint32_t* out, int64_t out_stride) = nullptr;
 };
 
 // Runs on every processor.

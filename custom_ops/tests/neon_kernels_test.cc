@@ -98,6 +98,44 @@ TEST_P(NeonPathTest, EveryReductionAndNumberOfOutputs) {
   }
 }
 
+TEST_P(NeonPathTest, LimitsOfEveryRow) {
+  for (const int reduction : kReductions) {
+    for (const int outputs : {1, 15, 16, 32, 33, 128, 161}) {
+      const int rows = data_.Int(1, 19);
+      const auto x = data_.Bits(rows, reduction), weights = data_.Bits(outputs, reduction);
+      std::vector<int32_t> dots(int64_t{rows} * outputs);
+      reference::Dense(x.data(), rows, reduction, weights.data(), outputs, dots.data());
+      DenseWeights w;
+      path().dense_prepare(weights.data(), outputs, reduction, &w);
+      Guarded<uint32_t> a(WithStride(x, reduction, w.a_stride), data_.AlignedPlace());
+      const int64_t padded = (outputs + kEndBlock - 1) / kEndBlock * kEndBlock;
+      Guarded<int16_t> limits((rows + 7) / 8 * padded * 8, data_.AlignedPlace());
+      const auto limit = [&](int r, int64_t n) -> int16_t& {
+        return limits.data()[(r / 8 * padded + n) * 8 + r % 8];
+      };
+      for (int64_t i = 0; i < (rows + 7) / 8 * padded * 8; ++i) limits[i] = -1;
+      for (int r = 0; r < rows; ++r) {
+        for (int n = 0; n < outputs; ++n) {
+          const int count = (reduction - dots[r * outputs + n]) / 2;
+          limit(r, n) = static_cast<int16_t>(count + data_.Int(-1, 1));
+        }
+      }
+      const int64_t stride = WordsFor(outputs) + rows % 3;
+      Guarded<uint32_t> bits(rows * stride, data_.AnyPlace());
+      path().dense_to_bits_by_row(a.data(), rows, w, limits.data(), bits.data(), stride);
+      ASSERT_TRUE(bits.intact() && a.intact() && limits.intact());
+      for (int r = 0; r < rows; ++r) {
+        for (int64_t n = 0; n < stride * kWordBits; ++n) {
+          const bool bit =
+              n < outputs && (reduction - dots[r * outputs + n]) / 2 <= limit(r, n);
+          ASSERT_EQ(BitAt(bits.data() + r * stride, n), bit)
+              << reduction << " x " << outputs << ", row " << r << ", output " << n;
+        }
+      }
+    }
+  }
+}
+
 TEST_P(NeonPathTest, EveryNumberOfFrames) {
   for (int rows = 1; rows <= 40; ++rows) {
     const int reduction = data_.Int(1, 600), outputs = data_.Int(1, 70);
@@ -203,9 +241,7 @@ void CheckTiles(const NeonTiles& tiles, decltype(KernelPath::dense_prepare) prep
 TEST(NeonTilesTest, Fbck) { CheckTiles(NeonFbckTiles(), NeonFbckPrepare); }
 
 TEST(NeonTilesTest, TreeA53) {
-  CheckTiles({NeonTree8x1K128A53, NeonTree8x1K256A53, NeonTree8x1K128AddA53,
-              NeonTree8x1K256AddA53, NeonTree8x2K128BitsA53, NeonTree8x1K256BitsA53},
-             NeonDensePrepare);
+  CheckTiles(kNeonTreeTiles, NeonDensePrepare);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ namespace bifsmn {
 namespace {
 
 // Positions that are gathered at a time.
-constexpr int64_t kTilePositions = 64;
+constexpr int64_t kTilePositions = 64;  // a multiple of 8
 
 class Conv2DOp : public BinaryOp {
  protected:
@@ -114,6 +114,7 @@ class Conv2DOp : public BinaryOp {
         limits[n] = static_cast<int16_t>(limit < 0 ? -1 : limit + classes[c].outside[n]);
       }
     }
+    PlanRowLimits();
   }
 
   void Run(const Operands& o) override {
@@ -226,12 +227,34 @@ class Conv2DOp : public BinaryOp {
     return dots;
   }
 
+  // Where the kernels can do it, limits for every position: a block of eight need not be of one
+  // class then.
+  void PlanRowLimits() {
+    constexpr int64_t kMostLimits = 1 << 20;  // more are not worth the memory
+    const int64_t positions = static_cast<int64_t>(positions_.order().size());
+    const int64_t blocks = (positions + 7) / 8;
+    const bool each = path().dense_to_bits_by_row != nullptr && blocks <= kMostLimits / 8 / padded_;
+    row_limits_.Assign(each ? blocks * padded_ * 8 : 0);
+    if (!each) return;
+    size_t index = 0;
+    for (int64_t p = 0; p < positions; ++p) {
+      while (positions_.classes()[index].end <= p) ++index;
+      for (int64_t n = 0; n < padded_; ++n) {
+        row_limits_[(p / 8 * padded_ + n) * 8 + p % 8] = limits_[padded_ * index + n];
+      }
+    }
+  }
+
   // Gathered positions to output rows from `base` on. `index` is the class of the first position,
   // and afterwards of the last one.
   void ToBits(int64_t base, int64_t first, int64_t count, size_t* index, const Operands& o) {
     const auto& classes = positions_.classes();
     const int64_t words = WordsFor(outputs());
-    for (int64_t p = first; p < first + count;) {
+    if (row_limits_.size() > 0) {
+      path().dense_to_bits_by_row(patches_.data(), count, weights_,
+                                  row_limits_.data() + first * padded_, bits_.data(), words);
+    }
+    for (int64_t p = first; row_limits_.size() == 0 && p < first + count;) {
       while (classes[*index].end <= p) ++*index;
       const int64_t end = std::min(classes[*index].end, first + count);
       path().dense_to_bits(patches_.data() + (p - first) * weights_.a_stride, end - p, weights_,
@@ -273,6 +296,7 @@ class Conv2DOp : public BinaryOp {
   PatchGatherer gatherer_[2];  // the second for the second bits
   int64_t padded_ = 0;
   AlignedBuffer<int16_t> limits_;  // (classes, padded_)
+  AlignedBuffer<int16_t> row_limits_;  // (positions / 8, padded_, 8), or empty
   AlignedBuffer<uint32_t> pixels_;
   AlignedBuffer<uint32_t> patches_;
   AlignedBuffer<int32_t> dots_;

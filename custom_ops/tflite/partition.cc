@@ -300,7 +300,8 @@ char* Partition::HostData(abi::Context* context, int tensor, size_t bytes, Error
   return static_cast<char*>(host->data);
 }
 
-bool Partition::Run(abi::Context* context, Step* step, Error* error) {
+__attribute__((always_inline)) inline bool Partition::Run(abi::Context* context, Step* step,
+                                                          Error* error) {
   Operands operands;
   const auto data = [&](const Step& made) {
     return made.host ? HostData(context, made.output, made.bytes, error) : At(made.place);

@@ -29,6 +29,14 @@ constexpr int kMaxSide = 1 << 15;
 
 int64_t Padded(int64_t outputs) { return (outputs + 15) / 16 * 16; }
 
+// Rows are short: pieces of constant size are copied without a call.
+inline void CopyRow(const float* from, int64_t count, float* to) {
+  constexpr int64_t kPiece = 16;
+  int64_t i = 0;
+  for (; i + kPiece <= count; i += kPiece) std::memcpy(to + i, from + i, kPiece * sizeof(float));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
 }  // namespace
 
 bool Stem::Parse(abi::Context* context, const std::vector<int>& nodes) {
@@ -177,7 +185,7 @@ void Stem::Eval(const float* x, const std::vector<float*>& wanted, uint32_t* sig
   const int64_t full_h = height_ + pads_[0] + pads_[1], full_w = width_ + pads_[2] + pads_[3];
   for (int64_t b = 0; b < batch_; ++b, x += rows * columns) {
     for (int64_t r = 0; r < rows; ++r) {
-      std::memcpy(padded_.data() + first_ + r * row_, x + r * columns, columns * sizeof(float));
+      CopyRow(x + r * columns, columns, padded_.data() + first_ + r * row_);
     }
     for (size_t i = 0; i + 1 < wanted.size(); ++i) {
       if (wanted[i] == nullptr) continue;
