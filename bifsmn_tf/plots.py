@@ -208,12 +208,11 @@ def reproduction(report, path):
                 line.mean, row, xerr=line.deviation, fmt="D", markersize=6.5, capsize=3,
                 color=COLOURS[2], markeredgecolor="white",
             )  # fmt: skip
-            right = 100 * line.baseline <= line.mean
-            axes.annotate(
-                f"{line.mean:.1f}", (line.mean + (line.deviation or 0) * (1 if right else -1), row),
-                xytext=(7 if right else -7, 0), ha="left" if right else "right", va="center",
-                textcoords="offset points", fontsize=8, color=COLOURS[2], weight="bold",
-            )  # fmt: skip
+        # Beside the axes, where no marker can hide it.
+        axes.text(
+            1.01, row, line.measured, transform=axes.get_yaxis_transform(), va="center",
+            fontsize=8.5, color=COLOURS[2], weight="bold",
+        )  # fmt: skip
         # One task's lines stand together and share a baseline.
         last = row + 1 == len(lines) or lines[row + 1].baseline != line.baseline
         if last:

@@ -10,7 +10,7 @@ import _common
 _EPILOG = """\
 OUT receives table<T>.md, .csv, .png and .json, and runs/ with every training. Interrupted at any
 moment, the same command goes on where it stopped; tables share what they have in common.
-Rows of 12 classes use the words given with --task if the folder lacks some of the twelve.
+--task gives other words to the rows of 12 classes, for a folder that lacks some of the twelve.
 --quick ends within a quarter of an hour on two cores for table 1: few clips, few epochs, one
 seed. It shows that everything runs, not what the networks can do.
 """
