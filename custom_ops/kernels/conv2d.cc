@@ -137,6 +137,15 @@ void PatchGatherer::SetPicture(const uint32_t* picture, int64_t pixel_stride) {
   }
 }
 
+void PatchGatherer::SetDensePicture(const uint32_t* picture) {
+  const Conv2DGeometry& g = geometry_;
+  const int64_t pixel_bytes = g.channels / 8, bytes = g.width * pixel_bytes;
+  const auto* from = reinterpret_cast<const uint8_t*>(picture);
+  for (int h = 0; h < g.height; ++h, from += bytes) {
+    std::memcpy(padded_.data() + (h + g.pad_h) * row_bytes_ + g.pad_w * pixel_bytes, from, bytes);
+  }
+}
+
 void PatchGatherer::Gather(const int* positions, int64_t count, uint32_t* patches) {
   if (bytes_) {
     GatherBytes(positions, count, patches);

@@ -71,6 +71,10 @@ class PatchGatherer {
   // Takes over a picture: (height, width) pixels of `pixel_stride` words. Once, before Gather.
   void SetPicture(const uint32_t* picture, int64_t pixel_stride);
 
+  // The same from pixels that follow each other without gaps, if there are whole bytes to copy.
+  bool TakesDensePicture() const { return bytes_; }
+  void SetDensePicture(const uint32_t* picture);
+
   // Gathers the taps of some output positions, densely packed; unused bits are clear.
   void Gather(const int* positions, int64_t count, uint32_t* patches);
 

@@ -177,6 +177,10 @@ class Conv2DOp : public BinaryOp {
     }
     for (int i = 0; i < 2; ++i) {
       const uint32_t* picture = flat_[i].data();
+      if (gatherer_[i].TakesDensePicture()) {
+        gatherer_[i].SetDensePicture(picture);
+        continue;
+      }
       if (channels() % kWordBits != 0) {
         uint32_t* pixel = pixels_.data() + i * Pixels() * words;
         picture = pixel;
@@ -193,8 +197,9 @@ class Conv2DOp : public BinaryOp {
   // Both bits of the gathered positions, one below the other, go through one matrix product.
   void RunDual(const Operands& o, int64_t b) {
     const int64_t positions = static_cast<int64_t>(positions_.order().size());
-    const float scale =
-        SplitPicture(static_cast<const float*>(o.x) + b * Pixels() * channels());
+    float scales[kTilePositions];
+    std::fill_n(scales, kTilePositions,
+                SplitPicture(static_cast<const float*>(o.x) + b * Pixels() * channels()));
     size_t index = 0;
     for (int64_t first = 0; first < positions; first += kTilePositions) {
       const int64_t count = std::min(kTilePositions, positions - first);
@@ -204,10 +209,17 @@ class Conv2DOp : public BinaryOp {
       }
       path().dense_dots(patches_.data(), 2 * count, weights_, dots_.data());
       for (int64_t p = 0; p < count; ++p) {
-        const int32_t* dots = CorrectDots(first + p, p, &index);
-        const int32_t* more = CorrectDots(first + p, count + p, &index);
+        CorrectDots(first + p, p, &index);
+        CorrectDots(first + p, count + p, &index);
+      }
+      // Positions of a class lie in the output as runs of neighbours.
+      for (int64_t p = 0, run; p < count; p += run) {
+        run = 1;
+        while (p + run < count && order[p + run] == order[p] + run) ++run;
         const int64_t row = b * positions + order[p];
-        path().dual.dots_to_float(dots, more, &scale, 1, outputs(), float_end(),
+        path().dual.dots_to_float(dots_.data() + p * outputs(),
+                                  dots_.data() + (count + p) * outputs(), scales, run, outputs(),
+                                  float_end(),
                                   o.residual == nullptr ? nullptr : o.residual + row * outputs(),
                                   static_cast<float*>(o.out) + row * outputs(),
                                   o.signs == nullptr ? nullptr : o.signs + row * o.signs_stride,
