@@ -136,6 +136,93 @@ TEST_P(NeonPathTest, LimitsOfEveryRow) {
   }
 }
 
+// Blocks of fewer than eight frames stand in for the missing ones with the last one.
+TEST_P(NeonPathTest, FloatsInPlaceOfTheResidual) {
+  for (int rows = 1; rows <= 17; ++rows) {
+    for (const int outputs : {3, 8, 13, 32, 128, 139}) {
+      const int reduction = data_.Int(1, 300);
+      const auto x = data_.Bits(rows, reduction), weights = data_.Bits(outputs, reduction);
+      std::vector<int32_t> dots(int64_t{rows} * outputs);
+      reference::Dense(x.data(), rows, reduction, weights.data(), outputs, dots.data());
+      DenseWeights w;
+      path().dense_prepare(weights.data(), outputs, reduction, &w);
+      Guarded<uint32_t> a(WithStride(x, reduction, w.a_stride), data_.AlignedPlace());
+      AlignedBuffer<float> multiplier, bias;
+      multiplier.Assign((outputs + kEndBlock - 1) / kEndBlock * kEndBlock);
+      bias.Assign(multiplier.size());
+      for (int n = 0; n < outputs; ++n) multiplier[n] = data_.Floats(1)[0];
+      for (int n = 0; n < outputs; ++n) bias[n] = data_.Floats(1)[0];
+      const float slope = rows % 3 == 0 ? 1.0f : rows % 3 == 1 ? 0.25f : -0.5f;
+      const bool first = rows % 2 == 0;
+      const std::vector<float> residual = data_.Floats(rows * outputs);
+      Guarded<float> out(residual, data_.AnyPlace());
+      const int64_t stride = WordsFor(outputs) + 1;
+      Guarded<uint32_t> signs(rows * stride, data_.AnyPlace());
+      path().dense_to_float(a.data(), rows, w, {multiplier.data(), bias.data(), slope, first},
+                            out.data(), out.data(), signs.data(), stride);
+      ASSERT_TRUE(out.intact() && signs.intact());
+      for (int i = 0; i < rows * outputs; ++i) {
+        const int n = i % outputs;
+        const float expected =
+            reference::FloatEpilogue(static_cast<float>(dots[i]), multiplier[n], bias[n],
+                                     &residual[i], slope, first);
+        ASSERT_EQ(out[i], expected) << rows << " rows, row " << i / outputs << ", output " << n;
+        ASSERT_EQ(BitAt(signs.data() + i / outputs * stride, n), expected >= 0.0f);
+      }
+    }
+  }
+}
+
+// Shapes that fill the tiles of the stem, and their neighbours that do not.
+TEST(NeonFloatTest, ConvolutionTiles) {
+  TestData data(13);
+  for (const int kernel : {3, 4, 5}) {
+    for (const int stride : {1, 2, 3}) {
+      for (const int outputs : {8, 16, 32, 48}) {
+        for (const int along : {7, 8, 9, 16, 21}) {
+          FloatConvShape s;
+          s.kernel_h = s.kernel_w = kernel;
+          s.stride_h = s.stride_w = stride;
+          s.outputs = outputs;
+          const bool transposed = data.Int(0, 1) != 0;
+          s.out_h = transposed ? along : 3, s.out_w = transposed ? 3 : along;
+          const int64_t height = (s.out_h - 1) * stride + kernel;
+          const int64_t width = (s.out_w - 1) * stride + kernel;
+          s.down = transposed ? 1 : width, s.right = transposed ? height : 1;
+          const int padded = (outputs + 15) / 16 * 16;
+          Guarded<float> x(data.Floats(height * width), data.AnyPlace());
+          AlignedBuffer<float> w, bias;
+          w.Assign(int64_t{kernel} * kernel * padded);
+          bias.Assign(padded);
+          const auto values = data.Floats(w.size() + padded);
+          std::memcpy(w.data(), values.data(), w.size() * sizeof(float));
+          std::memcpy(bias.data(), values.data() + w.size(), padded * sizeof(float));
+          const float slope = outputs == 32 ? 1.5f : 0.25f;
+          const int64_t positions = int64_t{s.out_h} * s.out_w, words = WordsFor(outputs) + 1;
+          Guarded<float> out(positions * outputs, data.AnyPlace());
+          Guarded<uint32_t> signs(positions * words, data.AnyPlace());
+          NeonPath().float_conv(x.data(), s, w.data(), bias.data(), slope, out.data(),
+                                signs.data(), words);
+          ASSERT_TRUE(out.intact() && signs.intact());
+          std::vector<float> expected(positions * outputs);
+          PortablePath().float_conv(x.data(), s, w.data(), bias.data(), slope, expected.data(),
+                                    nullptr, 0);
+          for (int64_t i = 0; i < positions * words * kWordBits; ++i) {
+            const int64_t p = i / (words * kWordBits), n = i % (words * kWordBits);
+            const bool bit = n < outputs && out[p * outputs + n] >= 0.0f;
+            ASSERT_EQ(BitAt(signs.data() + p * words, n), bit) << "position " << p << ", " << n;
+            if (n < outputs) {
+              ASSERT_NEAR(out[p * outputs + n], expected[p * outputs + n], 1e-3f)
+                  << kernel << " taps, stride " << stride << ", " << outputs << " outputs, "
+                  << along << " along, position " << p << ", output " << n;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(NeonPathTest, EveryNumberOfFrames) {
   for (int rows = 1; rows <= 40; ++rows) {
     const int reduction = data_.Int(1, 600), outputs = data_.Int(1, 70);
