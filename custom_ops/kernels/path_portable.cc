@@ -14,8 +14,6 @@
 
 // The scalar kernels for any processor.
 
-#include <cstring>
-
 #include "custom_ops/kernels/float_portable.h"
 #include "custom_ops/kernels/path.h"
 #include "custom_ops/kernels/scalar.h"
@@ -40,12 +38,12 @@ void MemoryWeights::Assign(const uint32_t* weights, int taps, int outputs, int l
 }
 
 float DualScale(const float* sums, int64_t count) {
-  float s[32];
-  std::memcpy(s, sums, sizeof(s));
-  for (int step = 16; step > 0; step /= 2) {
-    for (int l = 0; l < step; ++l) s[l] += s[l + step];
-  }
-  return s[0] / static_cast<float>(count);
+  // Loops of constant length: vectors.
+  float s[16];
+  for (int l = 0; l < 16; ++l) s[l] = sums[l] + sums[l + 16];
+  for (int l = 0; l < 8; ++l) s[l] += s[l + 8];
+  for (int l = 0; l < 4; ++l) s[l] += s[l + 4];
+  return ((s[0] + s[2]) + (s[1] + s[3])) / static_cast<float>(count);
 }
 
 const KernelPath& PortablePath() {
