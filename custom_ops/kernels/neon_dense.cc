@@ -49,8 +49,8 @@ struct Counts {
 };
 
 // Counts of the outputs first .. first + count - 1, count a multiple of 32.
-BIFSMN_NEON_INLINE void Count(const NeonTiles& tiles, const NeonFrames& frames, const DenseWeights& w, int first,
-                              int count, uint16_t* counts) {
+BIFSMN_NEON_INLINE void Count(const NeonTiles& tiles, const NeonFrames& frames,
+                              const DenseWeights& w, int first, int count, uint16_t* counts) {
   const int64_t padded = PaddedOutputs(w.outputs);
   const int64_t row_bytes = w.a_stride * 4;
   const uint8_t* pass = w.data.data();
@@ -83,7 +83,8 @@ using Tiles = const NeonTiles& (*)();
 
 template <Tiles kTiles>
 void Dots(const uint32_t* a, int64_t rows, const DenseWeights& w, int32_t* dots) {
-  ForEachBlock(kTiles(), a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
+  ForEachBlock(kTiles(), a, rows, w,
+               [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
     NeonCountsToDots(counts, dots + r * w.outputs + n, w.outputs);
   });
 }
@@ -127,7 +128,8 @@ void ToBitsByRow(const uint32_t* a, int64_t rows, const DenseWeights& w, const i
                  uint32_t* out, int64_t out_stride) {
   uint16_t halves[kNeonChunk / 16 * kNeonFrames];
   const int64_t padded = PaddedOutputs(w.outputs);
-  ForEachBlock(kTiles(), a, rows, w, [&](int64_t r, int n, const NeonCounts& c) BIFSMN_NEON_LAMBDA {
+  ForEachBlock(kTiles(), a, rows, w,
+               [&](int64_t r, int n, const NeonCounts& c) BIFSMN_NEON_LAMBDA {
     NeonCountsToHalvesByRow(c, limits + (r * padded + int64_t{n} * kNeonFrames), halves);
     const bool last = n + kNeonChunk >= w.outputs;
     const int64_t words = last ? out_stride - n / kWordBits : kNeonChunk / kWordBits;
@@ -145,7 +147,8 @@ void ToFloat(const uint32_t* a, int64_t rows, const DenseWeights& w, const Float
       std::memset(signs + r * signs_stride + words, 0, (signs_stride - words) * sizeof(uint32_t));
     }
   }
-  ForEachBlock(kTiles(), a, rows, w, [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
+  ForEachBlock(kTiles(), a, rows, w,
+               [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
     FloatEnd part = end;
     part.multiplier += n;
     part.bias += n;

@@ -146,7 +146,9 @@ struct FloatJob {
     }
     Rows rows;
     BIFSMN_NEON_UNROLL
-    for (int f = 0; f < kFrames; ++f) rows.out[f] = out + (f < c.frames ? f : c.frames - 1) * stride;
+    for (int f = 0; f < kFrames; ++f) {
+      rows.out[f] = out + (f < c.frames ? f : c.frames - 1) * stride;
+    }
     rows.residual = Distance(out, residual);
     rows.frames = c.frames;
     const Constants k = MakeConstants();

@@ -105,8 +105,8 @@ BIFSMN_NEON_INLINE void NeonSelect(const FloatEnd& end, const float* residual, c
   return NeonSelectSlope<NeonResidual::kLast>(end, run);
 }
 
-// The counts of at most kNeonChunk outputs, counts[outputs rounded up to 16][8], of which the first `frames`
-// frames exist. Pointers are to the first of these outputs, in the first frame; strides are from
+// The counts of at most kNeonChunk outputs, counts[outputs rounded up to 16][8], of which the first
+// `frames` frames exist. Pointers are to the first of these outputs, in the first frame; strides are from
 // frame to frame.
 struct NeonCounts {
   const uint16_t* counts;

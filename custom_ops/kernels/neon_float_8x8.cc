@@ -145,8 +145,8 @@ BIFSMN_NEON_INLINE void ApplySlope(bool unit, float32x4_t slope, Sums* s) {
   }
 }
 
-// The signs of eight outputs, two neighbouring bytes for each position. Comparing floats is exact: a thread that
-// flushes subnormals has flushed these sums already.
+// The signs of eight outputs, two neighbouring bytes for each position. Comparing floats is exact:
+// a thread that flushes subnormals has flushed these sums already.
 BIFSMN_NEON_INLINE uint8x16_t SignBytes(const Sums& s) {
   uint8x16_t bytes[kPositions / 2];
   BIFSMN_NEON_UNROLL

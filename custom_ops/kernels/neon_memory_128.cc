@@ -36,8 +36,8 @@
 // floats. Small integers have an empty lower half as floats, so two table look-ups replace two
 // widenings and a conversion (8 operations for 16 channels instead of 10). Near the ends of a clip
 // taps fall away: a missing one leaves its x at 0 and lowers `valid`, which only changes the
-// table. Two frames share the loads of multiplier and bias and keep eight chains in flight; in-order
-// cores execute this as it is written.
+// table. Two frames share the loads of multiplier and bias and keep eight chains in flight;
+// in-order cores execute this as it is written.
 
 #if defined(__aarch64__)
 
@@ -190,9 +190,13 @@ BIFSMN_NEON_INLINE void Digits64(const Planes& p, uint8x16_t places, uint8x16_t 
                                 pinned::LoadAt<32>(from), pinned::LoadAt<48>(from)};
   uint8x16_t mask[kPlanes][4];
   BIFSMN_NEON_UNROLL
-  for (int i = 0; i < 4 * kPlanes; ++i) mask[i / 4][i % 4] = pinned::Tbl(p.plane[i / 4], spread[i % 4]);
+  for (int i = 0; i < 4 * kPlanes; ++i) {
+    mask[i / 4][i % 4] = pinned::Tbl(p.plane[i / 4], spread[i % 4]);
+  }
   BIFSMN_NEON_UNROLL
-  for (int i = 0; i < 4 * kPlanes; ++i) mask[i / 4][i % 4] = pinned::Cmtst(mask[i / 4][i % 4], places);
+  for (int i = 0; i < 4 * kPlanes; ++i) {
+    mask[i / 4][i % 4] = pinned::Cmtst(mask[i / 4][i % 4], places);
+  }
   BIFSMN_NEON_UNROLL
   for (int i = kPlanes - 2; i >= 0; --i) {
     BIFSMN_NEON_UNROLL
@@ -292,7 +296,8 @@ struct FloatJob {
   }
 
   template <NeonResidual kResidual, NeonSlope kSlope>
-  BIFSMN_NEON_INLINE void Channels(const float* multiplier, const float* bias, int count, Pair* pair) const {
+  BIFSMN_NEON_INLINE void Channels(const float* multiplier, const float* bias, int count,
+                                   Pair* pair) const {
     const float32x4_t slope = vdupq_n_f32(end.slope);
     const DotTables tables = pair->tables;
     const Rows rows = pair->rows;

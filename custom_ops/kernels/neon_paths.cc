@@ -56,7 +56,8 @@ const KernelPath& NeonA53Path() {
 // Cortex-A72 or A76 in any order (1.5 cycles on LLVM's models), so there is no schedule of their
 // own to gain from. Nor is there a path for cores with DotProd: UDOT by ones replaces the additions
 // of one (frame, output) pair, but leaves four 32-bit sums to be cleared before and added up
-// behind: 16 EOR, 16 CNT, 16 UDOT, 8 MOVI, 6 ADDP and 1 UZP1, 63 operations where the tree takes 48.
+// behind: 16 EOR, 16 CNT, 16 UDOT, 8 MOVI, 6 ADDP and 1 UZP1, 63 operations where the tree takes
+// 48.
 const KernelPath& NeonPath() {
   static const KernelPath path = Path("neon", NeonUseTree);
   return path;

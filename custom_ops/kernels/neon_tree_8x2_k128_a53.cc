@@ -124,7 +124,9 @@ inline void PrepareLimits(const int16_t* limit, int outputs, uint8_t* bytes) {
     int16x8_t sum[kParts];
     uint8x8_t byte[kParts];
 #pragma GCC unroll 8
-    for (int i = 0; i < kParts; ++i) sum[i] = vqaddq_s16(vld1q_s16(limit + n + 8 * (i & last)), one);
+    for (int i = 0; i < kParts; ++i) {
+      sum[i] = vqaddq_s16(vld1q_s16(limit + n + 8 * (i & last)), one);
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < kParts; ++i) byte[i] = vqmovun_s16(sum[i]);
 #pragma GCC unroll 8
