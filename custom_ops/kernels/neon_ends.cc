@@ -268,12 +268,20 @@ void NeonCountsToDots(const NeonCounts& c, int32_t* dots, int64_t stride) {
     LoadCounts<0>(c.counts + n * kFrames, counts[0]);
     Turn<1>(counts, pairs);
     const size_t size = (c.outputs - n < 4 ? c.outputs - n : 4) * sizeof(int32_t);
+    const bool whole = c.outputs - n >= 4 && c.frames == kFrames;
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 4; ++i) {
       const uint16x8_t agree = pinned::Sub(reduction, pairs[0][i]);
+      const int32x4_t low = pinned::SsublLow(agree, pairs[0][i]);
+      const int32x4_t high = pinned::SsublHigh(agree, pairs[0][i]);
+      if (whole) {
+        vst1q_s32(dots + 2 * i * stride + n, low);
+        vst1q_s32(dots + (2 * i + 1) * stride + n, high);
+        continue;
+      }
       int32_t values[8];
-      vst1q_s32(values, pinned::SsublLow(agree, pairs[0][i]));
-      vst1q_s32(values + 4, pinned::SsublHigh(agree, pairs[0][i]));
+      vst1q_s32(values, low);
+      vst1q_s32(values + 4, high);
       if (2 * i < c.frames) std::memcpy(dots + 2 * i * stride + n, values, size);
       if (2 * i + 1 < c.frames) std::memcpy(dots + (2 * i + 1) * stride + n, values + 4, size);
     }
