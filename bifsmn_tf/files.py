@@ -1,6 +1,7 @@
 """Writing files completely or not at all."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -16,9 +17,15 @@ def replacing(path):
 
     Yields:
         A path with the same suffix to write to.
+
+    Raises:
+        OSError: If the folder cannot be made or written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, "Not a folder", str(path.parent)) from error
     temporary = path.with_name(f".partial-{path.name}")
     try:
         yield temporary

@@ -24,3 +24,11 @@ def test_failure_keeps_the_old_file(tmp_path, error):
             raise error
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "a").write_text("no folder")
+    with pytest.raises(NotADirectoryError, match="Not a folder"):
+        with replacing(tmp_path / "a" / "b.txt"):
+            pass
+    assert (tmp_path / "a").read_text() == "no folder"

@@ -136,7 +136,7 @@ def _emulated_cores(cpus):
     result = subprocess.run(
         ["qemu-aarch64-static", "-cpu", "help"], capture_output=True, text=True, check=False
     )
-    known = set(result.stdout.split())
+    known = {line.strip() for line in result.stdout.splitlines() if line.startswith(" ")}
     chosen = {cpu: _EMULATED_AS.get(cpu, cpu) for cpu in cpus}
     for cpu, core in chosen.items():
         if core not in known:

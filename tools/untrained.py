@@ -19,7 +19,7 @@ def parser():
         prog="untrained.py", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    result.add_argument("network", metavar="NETWORK", help="bifsmn, bifsmnv2, dfsmn or fsmn")
+    result.add_argument("network", choices=("bifsmn", "bifsmnv2", "dfsmn", "fsmn"))
     result.add_argument("out", metavar="OUT.tflite", type=Path)
     result.add_argument(
         "--binarizer", metavar="NAME", help="another binarizer than the network's own"
@@ -39,6 +39,8 @@ def main(argv=None):
     """Runs the tool."""
     arguments = parser().parse_args(argv)
     out = arguments.out
+    if out.suffix != ".tflite" or out.is_dir():
+        parser().error(f"OUT.tflite should be a file that ends in .tflite. Received: {out}")
     if out.exists() and not arguments.force:
         raise FileExistsError(f"{out} exists; pass --force to replace it")
     _common.import_tensorflow()

@@ -158,6 +158,9 @@ def test_evaluate_refuses_other_labels(run_folder, tones, tool, capsys):
         ("evaluate", "model.h5", "data"),
         ("convert", "a.keras", "b.txt"),
         ("demo", "--minutes", "0"),
+        ("untrained", "audiomer", "b.tflite"),
+        ("untrained", "bifsmn", "b.bin"),
+        ("plot_binarizers", "b.txt"),
     ],
 )
 def test_wrong_usage_exits_with_2(tool, arguments, capsys):
@@ -209,7 +212,10 @@ def test_teacher_from_a_file_must_fit(run_folder, tones, tool, tmp_path, capsys)
     assert "same labels" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "convert", "demo"])
+@pytest.mark.parametrize(
+    "name",
+    ["train", "evaluate", "convert", "demo", "summary", "untrained", "plot_binarizers"],
+)
 def test_help(tool, name, capsys):
     with pytest.raises(SystemExit) as error:
         tool(name, "--help")
