@@ -334,6 +334,7 @@ const KernelPath& Avx2Path() {
     p.float_conv = avx2::FloatConv;
     p.float_matvec = avx2::FloatMatvec;
     p.dual = Avx2Dual();
+    p.log_mel = LogMelAvx2;
     return p;
   }();
   return path;

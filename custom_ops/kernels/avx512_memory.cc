@@ -181,6 +181,7 @@ const KernelPath& Avx512Path() {
       avx512::DenseDots,    avx512::DenseToBits,  avx512::DenseToFloat,
       avx512::DotsToFloat,  avx512::MemoryToFloat, avx512::MemoryToBits,
       avx512::FloatConv,    avx512::FloatMatvec,  Avx512Dual(),
+      nullptr,              LogMelAvx2,
   };
   return path;
 }

@@ -29,6 +29,7 @@
 
 #include "custom_ops/kernels/aligned_buffer.h"
 #include "custom_ops/kernels/bits.h"
+#include "custom_ops/kernels/log_mel.h"
 
 namespace bifsmn {
 
@@ -178,6 +179,9 @@ struct KernelPath {
   // no such kernel: then rows of equal limits are multiplied one group after the other.
   void (*dense_to_bits_by_row)(const uint32_t* a, int64_t rows, const DenseWeights& w,
                                const int16_t* limits, uint32_t* out, int64_t out_stride) = nullptr;
+
+  // See log_mel.h.
+  void (*log_mel)(const float* audio, LogMelPlan* plan, float* out) = LogMelPortable;
 };
 
 // Runs on every processor.

@@ -33,6 +33,8 @@ const KernelPath& Avx512Path();
 
 const DualKernels& Avx2Dual();
 const DualKernels& Avx512Dual();
+
+void LogMelAvx2(const float* audio, LogMelPlan* plan, float* out);
 #endif
 
 }  // namespace bifsmn

@@ -53,8 +53,8 @@ struct FakeResolver {
 };
 
 void ExpectAllOperators(const std::map<std::string, const TfLiteRegistration*>& added) {
-  ASSERT_EQ(added.size(), 3u);
-  for (const char* name : {"BifsmnDense", "BifsmnConv2D", "BifsmnMemory"}) {
+  ASSERT_EQ(added.size(), 4u);
+  for (const char* name : {"BifsmnDense", "BifsmnConv2D", "BifsmnMemory", "BifsmnLogMel"}) {
     ASSERT_EQ(added.count(name), 1u) << name;
     const auto* registration = reinterpret_cast<const abi::Registration*>(added.at(name));
     EXPECT_STREQ(registration->custom_name, name);
@@ -75,7 +75,7 @@ TEST(RegisterTest, TemplateAddsEveryOperator) {
 TEST(RegisterTest, EnumerationEnds) {
   const char* name = nullptr;
   EXPECT_NE(BifsmnOpRegistration(0, nullptr), nullptr);
-  EXPECT_EQ(BifsmnOpRegistration(3, &name), nullptr);
+  EXPECT_EQ(BifsmnOpRegistration(4, &name), nullptr);
   EXPECT_EQ(BifsmnOpRegistration(-1, &name), nullptr);
   EXPECT_EQ(name, nullptr);
 }

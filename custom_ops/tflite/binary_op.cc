@@ -63,14 +63,6 @@ bool CheckReals(const TensorView& view, const char* name, Error* error) {
 
 }  // namespace
 
-std::unique_ptr<BinaryOp> BinaryOp::Create(const char* name) {
-  if (name == nullptr) return nullptr;
-  if (std::strcmp(name, "BifsmnDense") == 0) return CreateDenseOp();
-  if (std::strcmp(name, "BifsmnConv2D") == 0) return CreateConv2DOp();
-  if (std::strcmp(name, "BifsmnMemory") == 0) return CreateMemoryOp();
-  return nullptr;
-}
-
 bool BinaryOp::Init(const void* options, size_t length, Error* error) {
   Attributes attributes;
   int residual_first = 0;

@@ -12,43 +12,24 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// One node: its attributes, its checked shapes, its prepared weights and its evaluation. Used by
-// the registered operators and by the delegate alike, so it never touches the interpreter.
+// A layer over signs: what the binary operators have in common.
 
 #ifndef BIFSMN_TFLITE_BINARY_OP_H_
 #define BIFSMN_TFLITE_BINARY_OP_H_
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "custom_ops/kernels/aligned_buffer.h"
 #include "custom_ops/kernels/path.h"
 #include "custom_ops/tflite/attributes.h"
 #include "custom_ops/tflite/error.h"
+#include "custom_ops/tflite/op.h"
 #include "custom_ops/tflite/tensor_view.h"
 
 namespace bifsmn {
 
-// Every operator's name starts so; the delegate takes every such node.
-constexpr char kOpPrefix[] = "Bifsmn";
-
-// Where a node reads and writes, for tensors of the prepared shapes.
-struct Operands {
-  // The activations. Either as the interpreter stores them, then x_stride is 0; or packed bits
-  // with clear unused bits and `x_stride` words from one row of the last dimension to the next.
-  const void* x = nullptr;
-  int64_t x_stride = 0;
-  const float* residual = nullptr;  // null without one
-  // float32 as the interpreter stores it, or packed bits with `out_stride` words per row.
-  void* out = nullptr;
-  int64_t out_stride = 0;
-  // Of a float output: null, or where its packed signs go.
-  uint32_t* signs = nullptr;
-  int64_t signs_stride = 0;
-};
-
-class BinaryOp {
+class BinaryOp : public Op {
  public:
   // Positions of a node's inputs.
   enum Input { kX = 0, kWeights = 1, kMultiplier = 2, kThreshold = 2, kBias = 3, kResidual = 4 };
@@ -58,43 +39,22 @@ class BinaryOp {
   // the value says.
   enum Shifts { kUnshifted = 0, kShifted = 1, kDualScale = 2 };
 
-  // The operator of that name, or null.
-  static std::unique_ptr<BinaryOp> Create(const char* name);
+  bool Init(const void* options, size_t length, Error* error) override;
 
-  virtual ~BinaryOp() = default;
-  BinaryOp(const BinaryOp&) = delete;
-  BinaryOp& operator=(const BinaryOp&) = delete;
-
-  // Reads the custom options. Once, before anything else.
-  bool Init(const void* options, size_t length, Error* error);
-
-  // Checks the inputs against the attributes, prepares the weights and all scratch memory, and
-  // gives the output's shape. Again after every change of a shape.
-  //
-  // With `signs_only` the caller wants nothing of a float output but its signs. Where they are a
-  // threshold of the dot product the operator then writes packed bits, and to_bits() is true;
-  // `output` remains the shape of the floats.
+  // With `signs_only` it writes packed bits where they are a threshold of the dot product.
   bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type, bool signs_only,
-               Shape* output, Error* error);
+               Shape* output, Error* error) override;
 
-  // Whether the output is packed bits. Valid after Prepare.
-  bool to_bits() const { return to_bits_; }
-  int outputs() const { return outputs_; }
-  // Valid after Prepare.
-  bool has_residual() const { return has_residual_; }
-  // Whether x has to come as floats even if its signs are there. Valid after Init.
-  bool needs_floats() const { return shifts_ != kUnshifted; }
-
-  // The distance in words of packed rows of x, of `words` words each, that this operator reads in
-  // place; any other is copied. -1 if a float x cannot be had as packed rows of its last
-  // dimension, because they are flattened and have unused bits, or because it needs the floats. Valid after
-  // Prepare.
-  int64_t PreferredStride(int64_t words) const {
+  bool to_bits() const override { return to_bits_; }
+  int outputs() const override { return outputs_; }
+  bool has_residual() const override { return has_residual_; }
+  bool needs_floats() const override { return shifts_ != kUnshifted; }
+  // -1 if the rows are flattened and have unused bits, or because it needs the floats.
+  int64_t PreferredStride(int64_t words) const override {
     return needs_floats() ? -1 : PackedStride(words);
   }
 
-  // Runs the node. Allocates nothing.
-  void Eval(const Operands& operands);
+  void Eval(const Operands& operands) override;
 
  protected:
   BinaryOp() = default;
@@ -170,10 +130,6 @@ class BinaryOp {
   AlignedBuffer<float> shift_[2];
   std::vector<int16_t> thresholds_;
 };
-
-std::unique_ptr<BinaryOp> CreateDenseOp();
-std::unique_ptr<BinaryOp> CreateConv2DOp();
-std::unique_ptr<BinaryOp> CreateMemoryOp();
 
 }  // namespace bifsmn
 

@@ -321,6 +321,6 @@ class Conv2DOp : public BinaryOp {
 
 }  // namespace
 
-std::unique_ptr<BinaryOp> CreateConv2DOp() { return std::make_unique<Conv2DOp>(); }
+std::unique_ptr<Op> CreateConv2DOp() { return std::make_unique<Conv2DOp>(); }
 
 }  // namespace bifsmn

@@ -167,6 +167,6 @@ class DenseOp : public BinaryOp {
 
 }  // namespace
 
-std::unique_ptr<BinaryOp> CreateDenseOp() { return std::make_unique<DenseOp>(); }
+std::unique_ptr<Op> CreateDenseOp() { return std::make_unique<DenseOp>(); }
 
 }  // namespace bifsmn

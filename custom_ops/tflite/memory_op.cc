@@ -173,6 +173,6 @@ class MemoryOp : public BinaryOp {
 
 }  // namespace
 
-std::unique_ptr<BinaryOp> CreateMemoryOp() { return std::make_unique<MemoryOp>(); }
+std::unique_ptr<Op> CreateMemoryOp() { return std::make_unique<MemoryOp>(); }
 
 }  // namespace bifsmn

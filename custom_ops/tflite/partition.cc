@@ -63,6 +63,7 @@ void Partition::Init(abi::Context* context, const abi::DelegateParams& params) {
       const bool behind = !last.empty() || builtin.code == abi::kBuiltinReshape ||
                           builtin.code == abi::kBuiltinFullyConnected;
       (behind ? last : first).push_back(node);
+      if (!behind) stem_at_ = steps_.size();
       continue;
     }
     steps_.emplace_back();
@@ -104,7 +105,7 @@ bool Partition::InitStep(abi::Context* context, int node_index, Step* step, Erro
     return error->Set("the interpreter does not know node %d", node_index);
   }
   step->name = registration->custom_name;
-  step->op = BinaryOp::Create(registration->custom_name);
+  step->op = Op::Create(registration->custom_name);
   if (step->op == nullptr) {
     return error->Set("unknown operator: the model needs a newer version of this library");
   }
@@ -126,15 +127,7 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
   }
   std::map<int, int> producers;  // tensor to step
   if (stem_ != nullptr) {
-    std::string reason;
-    if (ChosenPath(&reason) == nullptr) return error->Set("%s", reason.c_str());
-    if (!stem_->Prepare(context, error)) return false;
     producers[stem_->output()] = kStem;
-    for (const auto& made : stem_->made()) {
-      if (!IsWanted(made.tensor)) continue;
-      abi::Tensor* tensor = TensorAt(context, made.tensor, error);
-      if (tensor == nullptr || !Resize(context, tensor, made.shape, error)) return false;
-    }
   }
   for (size_t i = 0; i < steps_.size(); ++i) {
     Step& step = steps_[i];
@@ -149,20 +142,16 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
     producers[step.output] = static_cast<int>(i);
   }
   if (stem_ != nullptr) {
-    bool floats = false, signs = false;
-    for (const Step& step : steps_) {
-      if (step.x_step == kStem) (step.op->needs_floats() ? floats : signs) = true;
-    }
-    const int64_t channels = stem_->shape().back();
-    stem_signs_.Assign(signs ? stem_->positions() * WordsFor(channels) : 0);
-    stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
+    const auto found = producers.find(stem_->input());
+    stem_step_ = found == producers.end() ? +kHost : found->second;
   }
   if (classifier_ != nullptr) {
     const auto found = producers.find(classifier_->input());
     classifier_step_ = found == producers.end() ? +kHost : found->second;
   }
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    if (!PrepareStep(context, i, error)) return About(steps_[i].name, error);
+  for (size_t i = 0; i <= steps_.size(); ++i) {
+    if (stem_ != nullptr && i == stem_at_ && !PrepareStem(context, error)) return false;
+    if (i < steps_.size() && !PrepareStep(context, i, error)) return About(steps_[i].name, error);
   }
   if (classifier_ != nullptr) {
     TensorView x;
@@ -183,11 +172,35 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
   return true;
 }
 
-bool Partition::OnlySigns(size_t index) const {
-  if (steps_[index].host || classifier_step_ == static_cast<int>(index)) return false;
+bool Partition::PrepareStem(abi::Context* context, Error* error) {
+  std::string reason;
+  if (ChosenPath(&reason) == nullptr) return error->Set("%s", reason.c_str());
+  TensorView x;
+  const abi::Tensor* host = TensorAt(context, stem_->input(), error);
+  if (host == nullptr || !x.Assign(*host, error)) return false;
+  if (stem_step_ >= 0) x.shape = steps_[stem_step_].shape;
+  if (!stem_->Prepare(x, error)) return false;
+  for (const auto& made : stem_->made()) {
+    if (!IsWanted(made.tensor)) continue;
+    abi::Tensor* tensor = TensorAt(context, made.tensor, error);
+    if (tensor == nullptr || !Resize(context, tensor, made.shape, error)) return false;
+  }
+  bool floats = false, signs = false;
   for (const Step& step : steps_) {
-    const int made = static_cast<int>(index);
-    if (step.residual_step == made || (step.x_step == made && step.op->needs_floats())) return false;
+    if (step.x_step == kStem) (step.op->needs_floats() ? floats : signs) = true;
+  }
+  const int64_t channels = stem_->shape().back();
+  stem_signs_.Assign(signs ? stem_->positions() * WordsFor(channels) : 0);
+  stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
+  return true;
+}
+
+bool Partition::OnlySigns(size_t index) const {
+  const int made = static_cast<int>(index);
+  if (steps_[index].host || classifier_step_ == made || stem_step_ == made) return false;
+  for (const Step& step : steps_) {
+    if (step.residual_step == made) return false;
+    if (step.x_step == made && step.op->needs_floats()) return false;
   }
   return true;
 }
@@ -264,6 +277,7 @@ void Partition::PlanArena() {
       if (made >= 0) last_use[made] = i;
     }
   }
+  if (stem_step_ >= 0) last_use[stem_step_] = std::max(last_use[stem_step_], stem_at_);
   if (classifier_step_ >= 0) last_use[classifier_step_] = steps_.size();
   std::vector<Taken> taken;  // sorted by begin
   int64_t total = 0;
@@ -363,7 +377,9 @@ bool Partition::FindWanted(abi::Context* context, const Made& made, std::vector<
 }
 
 bool Partition::RunStem(abi::Context* context, Error* error) {
-  const char* x = HostData(context, stem_->input(), 0, error);
+  const bool inner = stem_step_ >= 0 && !steps_[stem_step_].host;
+  const char* x = inner ? At(steps_[stem_step_].place)
+                        : HostData(context, stem_->input(), 0, error);
   if (x == nullptr || !FindWanted(context, stem_->made(), &stem_wanted_, error)) return false;
   // The interpreter's place serves the steps as well.
   if (stem_wanted_.back() == nullptr) stem_wanted_.back() = stem_floats_.data();
@@ -394,10 +410,13 @@ bool Partition::Eval(abi::Context* context, Error* error) {
     if (bytes > 0 && data == nullptr) return About("the widened weights", error);
     if (bytes > 0) std::memcpy(data, widened.values.data(), bytes);
   }
-  if (stem_ != nullptr && stem_->positions() > 0 && !RunStem(context, error)) {
-    return About("the first convolution", error);
-  }
-  for (Step& step : steps_) {
+  const bool has_stem = stem_ != nullptr && stem_->positions() > 0;
+  for (size_t i = 0; i <= steps_.size(); ++i) {
+    if (has_stem && i == stem_at_ && !RunStem(context, error)) {
+      return About("the first convolution", error);
+    }
+    if (i == steps_.size()) break;
+    Step& step = steps_[i];
     if (step.bytes > 0 && !Run(context, &step, error)) return About(step.name, error);
   }
   if (classifier_ != nullptr && !classifier_->made().back().shape.empty() &&

@@ -61,7 +61,7 @@ class Partition {
 
   struct Step {
     std::string name;
-    std::unique_ptr<BinaryOp> op;
+    std::unique_ptr<Op> op;
     std::vector<int> inputs;
     int output = -1;
 
@@ -77,10 +77,11 @@ class Partition {
     bool reads_floats = false;  // whether x has to come as floats if it was made as such
   };
 
-  // Reads the real-valued nodes, which come before or behind all steps.
+  // Reads the real-valued nodes: the first convolution, and the classifier behind all steps.
   bool InitEnds(abi::Context* context, const std::vector<int>& first,
                 const std::vector<int>& last, Error* error);
   bool IsWanted(int tensor) const;
+  bool PrepareStem(abi::Context* context, Error* error);
   bool RunStem(abi::Context* context, Error* error);
   bool RunClassifier(abi::Context* context, Error* error);
   template <typename Made>
@@ -98,6 +99,8 @@ class Partition {
   char* At(const Place& place) { return arena_.data() + place.offset; }
 
   std::unique_ptr<Stem> stem_;
+  size_t stem_at_ = 0;     // the step it runs before
+  int stem_step_ = kHost;  // that makes its input
   AlignedBuffer<uint32_t> stem_signs_;
   AlignedBuffer<float> stem_floats_;
   std::vector<float*> stem_wanted_;

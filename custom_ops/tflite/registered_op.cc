@@ -25,11 +25,12 @@
 namespace bifsmn {
 namespace {
 
-constexpr const char* kNames[] = {"BifsmnDense", "BifsmnConv2D", "BifsmnMemory"};
+constexpr const char* kNames[] = {"BifsmnDense", "BifsmnConv2D", "BifsmnMemory",
+                                  "BifsmnLogMel"};
 constexpr int kCount = sizeof(kNames) / sizeof(kNames[0]);
 
 struct State {
-  std::unique_ptr<BinaryOp> op;
+  std::unique_ptr<Op> op;
   std::string init_error;
   size_t bytes = 0;  // of the output
 };
@@ -38,7 +39,7 @@ template <int kIndex>
 void* Init(abi::Context* context, const char* buffer, size_t length) {
   try {
     auto state = std::make_unique<State>();
-    state->op = BinaryOp::Create(kNames[kIndex]);
+    state->op = Op::Create(kNames[kIndex]);
     Error error;
     if (!state->op->Init(buffer, length, &error)) state->init_error = error.text();
     return state.release();
@@ -131,7 +132,8 @@ constexpr abi::Registration Make() {
 }  // namespace
 
 const abi::Registration* RegisteredOp(int index) {
-  static const abi::Registration registrations[kCount] = {Make<0>(), Make<1>(), Make<2>()};
+  static const abi::Registration registrations[kCount] = {Make<0>(), Make<1>(), Make<2>(),
+                                                         Make<3>()};
   return index >= 0 && index < kCount ? &registrations[index] : nullptr;
 }
 

@@ -134,10 +134,7 @@ bool Stem::Parse(abi::Context* context, const std::vector<int>& nodes) {
   return state >= kConvolved;
 }
 
-bool Stem::Prepare(abi::Context* context, Error* error) {
-  const abi::Tensor* host = TensorAt(context, input_, error);
-  TensorView x;
-  if (host == nullptr || !x.Assign(*host, error)) return false;
+bool Stem::Prepare(const TensorView& x, Error* error) {
   if (x.type != abi::kFloat32 || x.rank() != 4 || x.shape[3] != 1 ||
       std::max(x.shape[1], x.shape[2]) > kMaxSide) {
     return error->Set("the first convolution's input should be float32 of shape (batch, height, "

@@ -53,7 +53,7 @@ class Stem {
   const Shape& shape() const { return convolved().shape; }
   int64_t positions() const { return batch_ * conv_.out_h * conv_.out_w; }
 
-  bool Prepare(abi::Context* context, Error* error);
+  bool Prepare(const TensorView& x, Error* error);
 
   // `wanted` has a place or null for each of made(). `signs`, or null, is (positions, stride).
   void Eval(const float* x, const std::vector<float*>& wanted, uint32_t* signs, int64_t stride);

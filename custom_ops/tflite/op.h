@@ -1,0 +1,95 @@
+// Copyright 2026 The bifsmn_tf Authors.
+//
+// Licensed under the Apache License, Version 2.0 (the "License");
+// you may not use this file except in compliance with the License.
+// You may obtain a copy of the License at
+//
+//     http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing, software
+// distributed under the License is distributed on an "AS IS" BASIS,
+// WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+// See the License for the specific language governing permissions and
+// limitations under the License.
+
+// An operator as the registered operators and the delegate see it: its attributes, its checked
+// shapes and its evaluation. It never touches the interpreter.
+
+#ifndef BIFSMN_TFLITE_OP_H_
+#define BIFSMN_TFLITE_OP_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "custom_ops/tflite/error.h"
+#include "custom_ops/tflite/tensor_view.h"
+
+namespace bifsmn {
+
+// Every operator's name starts so; the delegate takes every such node.
+constexpr char kOpPrefix[] = "Bifsmn";
+
+// Where a node reads and writes, for tensors of the prepared shapes.
+struct Operands {
+  // The activations. Either as the interpreter stores them, then x_stride is 0; or packed bits
+  // with clear unused bits and `x_stride` words from one row of the last dimension to the next.
+  const void* x = nullptr;
+  int64_t x_stride = 0;
+  const float* residual = nullptr;  // null without one
+  // float32 as the interpreter stores it, or packed bits with `out_stride` words per row.
+  void* out = nullptr;
+  int64_t out_stride = 0;
+  // Of a float output: null, or where its packed signs go.
+  uint32_t* signs = nullptr;
+  int64_t signs_stride = 0;
+};
+
+class Op {
+ public:
+  // The operator of that name, or null.
+  static std::unique_ptr<Op> Create(const char* name);
+
+  virtual ~Op() = default;
+  Op(const Op&) = delete;
+  Op& operator=(const Op&) = delete;
+
+  // Reads the custom options. Once, before anything else.
+  virtual bool Init(const void* options, size_t length, Error* error) = 0;
+
+  // Checks the inputs against the attributes, prepares constants and all scratch memory, and gives
+  // the output's shape. Again after every change of a shape.
+  //
+  // With `signs_only` the caller wants nothing of a float output but its signs: the operator may
+  // then write packed bits, and to_bits() is true; `output` remains the shape of the floats.
+  virtual bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
+                       bool signs_only, Shape* output, Error* error) = 0;
+
+  // Whether the output is packed bits. Valid after Prepare.
+  virtual bool to_bits() const { return false; }
+  // The last dimension of the output, as values. Valid after Prepare.
+  virtual int outputs() const = 0;
+  // Valid after Prepare.
+  virtual bool has_residual() const { return false; }
+  // Whether x has to come as floats even if its signs are there. Valid after Init.
+  virtual bool needs_floats() const { return true; }
+  // The distance in words of packed rows of x, of `words` words each, that this operator reads in
+  // place; any other is copied. -1 if x cannot be had as packed rows. Valid after Prepare.
+  virtual int64_t PreferredStride(int64_t words) const { return -1; }
+
+  // Runs the node. Allocates nothing.
+  virtual void Eval(const Operands& operands) = 0;
+
+ protected:
+  Op() = default;
+};
+
+std::unique_ptr<Op> CreateDenseOp();
+std::unique_ptr<Op> CreateConv2DOp();
+std::unique_ptr<Op> CreateMemoryOp();
+std::unique_ptr<Op> CreateLogMelOp();
+
+}  // namespace bifsmn
+
+#endif  // BIFSMN_TFLITE_OP_H_
