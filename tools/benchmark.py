@@ -47,7 +47,7 @@ def parser():
     )  # fmt: skip
     result.add_argument(
         "--with-frontend", action="store_true",
-        help="also measure the log-mel spectrogram, in numpy and in builtin TFLite operators",
+        help="also measure the log-mel spectrogram, in numpy, in builtin operators and in ours",
     )  # fmt: skip
     result.add_argument(
         "--profile", action="store_true",
@@ -258,27 +258,32 @@ def _front_ends(ours, threads):
         with _common.quiet_stderr():
             from bifsmn_tf.benchmarking.front_end import log_mel_tflite
 
-            subject = Subject(log_mel_tflite(bands), threads, "the log-mel spectrogram")
+            subjects = {
+                kind: Subject(log_mel_tflite(bands, builtin=builtin), threads, "log-mel")
+                for kind, builtin in (("TFLite", True), ("operator", False))
+            }
     except ImportError as error:
         print(f"log-mel in TFLite: not measured, {_common.describe(error)}", file=sys.stderr)
         return functions
-    difference = float(np.abs(
-        next(iter(subject.feed(audio).values()))[0] - log_mel(audio, bands)[0, :, :, 0].T
-    ).max())  # fmt: skip
-    if not difference < 0.1:
-        raise RuntimeError(f"The two spectrograms differ by {difference} dB")
-    functions["log-mel", "TFLite"] = subject.invoker(subject.switches[0])
+    for kind, subject in subjects.items():
+        difference = float(np.abs(
+            next(iter(subject.feed(audio).values()))[0, :, :, 0]
+            - log_mel(audio, bands)[0, :, :, 0].T
+        ).max())  # fmt: skip
+        if not difference < 0.1:
+            raise RuntimeError(f"The spectrograms differ by {difference} dB")
+        functions["log-mel", kind] = subject.invoker(subject.switches[0])
     return functions
 
 
 def _front_end_table(ours, switches, samples):
     rows = []
-    for kind in ("numpy", "TFLite"):
+    for kind in ("numpy", "TFLite", "operator"):
         if ("log-mel", kind) not in samples:
             continue
         mine = samples["log-mel", kind]
         row = {"kind": kind, "microseconds": _to_dict(timing.summarize(mine))}
-        print(f"  log-mel, {kind:<6} {_text(timing.summarize(mine))}")
+        print(f"  log-mel, {kind:<8} {_text(timing.summarize(mine))}")
         if len(ours.input_shape) != 2:  # a file that takes audio has one inside already
             row["with_network"] = {}
             for switch in switches:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bifsmn_tf.conversion import ops
 from bifsmn_tf.conversion import report as reports
 from bifsmn_tf.conversion import tflite_file
 from bifsmn_tf.conversion.errors import ConversionError
@@ -101,7 +102,12 @@ def convert_with_report(
             return {"scores": deployment.forward(tf.transpose(features, (0, 2, 1, 3)), switch)}
 
         def from_audio(audio):
-            return {"scores": deployment.forward(frontend.decibels(audio)[..., None], switch)}
+            # A float network needs no custom operators, so nor does its front end.
+            if model.binarizer is None:
+                features = frontend.decibels(audio)[..., None]
+            else:
+                features = ops.log_mel(audio, num_mels=model.num_mels)
+            return {"scores": deployment.forward(features, switch)}
 
         return from_features if input == "features" else from_audio
 

@@ -1,11 +1,13 @@
-"""The exact arithmetic of the binary operators in ordinary TensorFlow operations.
+"""The arithmetic of the operators in ordinary TensorFlow operations, exact for the binary ones.
 
-`ops` wraps the three bodies below into functions that the TFLite converter replaces by custom
+`ops` wraps the bodies below into functions that the TFLite converter replaces by custom
 operators. `docs/ops.md` is the contract.
 """
 
 import numpy as np
 import tensorflow as tf
+
+from bifsmn_tf.layers import LogMelSpectrogram
 
 WORD_BITS = 32
 MAX_REDUCTION = 32767
@@ -317,3 +319,7 @@ def memory_body(
 
     sums = _sums(x, channels, shifts, contract, scale)
     return _epilogue(sums, args, slope, residual_first)
+
+
+def log_mel_body(audio, **attributes):
+    return LogMelSpectrogram(**attributes).decibels(audio)[..., tf.newaxis]

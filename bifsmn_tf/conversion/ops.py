@@ -1,4 +1,6 @@
-"""The three binary operators as TensorFlow functions.
+"""The custom operators as TensorFlow functions: three binary ones, and the log-mel spectrogram.
+
+`log_mel` becomes `BifsmnLogMel`; all that follows is about the others.
 
 Called eagerly, or inside a Keras layer, `binary_dense`, `binary_conv2d` and
 `memory_filter` compute the exact result with ordinary TensorFlow operations. The TFLite
@@ -39,13 +41,14 @@ from bifsmn_tf.conversion.op_reference import (
     conv2d_body,
     dense_body,
     dense_rank,
+    log_mel_body,
     memory_body,
     pack_bits,
     unpack_bits,
     words_for,
 )
 
-__all__ = ["binary_conv2d", "binary_dense", "memory_filter", "pack_bits", "unpack_bits"]
+__all__ = ["binary_conv2d", "binary_dense", "log_mel", "memory_filter", "pack_bits", "unpack_bits"]
 
 _REAL = (tf.float32, tf.float16)
 
@@ -396,3 +399,40 @@ def memory_filter(
         },
         {"look_back": 0, "stride_back": 1, "stride_ahead": 1},
     )
+
+
+def log_mel(audio, *, num_mels=32, fft_length=2048, hop_length=512, sample_rate=16000):
+    """Log-mel spectrogram in dB, the custom operator `BifsmnLogMel`.
+
+    What `bifsmn_tf.layers.LogMelSpectrogram.decibels` computes, as a picture of one channel. The
+    native kernel rounds in an order of its own.
+
+    Args:
+        audio: float32 `(B, samples)` in [-1, 1), more than `fft_length // 2` samples.
+        num_mels: Number of mel bands, at most 1024.
+        fft_length: Length of transform and window in samples: a power of two from 32 to 16384.
+        hop_length: Samples between two frames; `fft_length // 2` is a multiple of it.
+        sample_rate: In Hz, at most 1,000,000.
+
+    Returns:
+        float32 `(B, 1 + samples // hop_length, num_mels, 1)`; digital silence is exactly -100.
+    """
+    op = "BifsmnLogMel"
+    audio = _tensor(audio, "audio", (tf.float32,), op)
+    attributes = {
+        "num_mels": _integer(num_mels, "num_mels", op, 1, 1024),
+        "fft_length": _integer(fft_length, "fft_length", op, 32, 16384),
+        "hop_length": _integer(hop_length, "hop_length", op, 1, 16384),
+        "sample_rate": _integer(sample_rate, "sample_rate", op, 1, 1000000),
+    }
+    if fft_length & (fft_length - 1) or fft_length // 2 % hop_length:
+        raise ValueError(
+            f"`fft_length` of {op} should be a power of two, and half of it a multiple of "
+            f"`hop_length`. Received: fft_length={fft_length}, hop_length={hop_length}"
+        )
+    if audio.shape.rank != 2 or audio.shape[1] is None or audio.shape[1] <= fft_length // 2:
+        raise ValueError(
+            f"`audio` of {op} should have shape (batch, samples) with a known number of samples, "
+            f"more than {fft_length // 2}. Received: shape={audio.shape}"
+        )
+    return _composite(op, log_mel_body, 1, tuple(attributes.items()))(audio)

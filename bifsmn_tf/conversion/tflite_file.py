@@ -256,11 +256,12 @@ def constant_bytes(model):
 
 
 def packed_weight_bytes(model):
-    """Bytes of packed weights: the second input of every custom operator, counted once."""
+    """Bytes of packed weights: the second input of every binary operator, counted once."""
     buffers = set()
     for graph in model.subgraphs:
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex]
-            if max(code.builtinCode, code.deprecatedBuiltinCode) == _CUSTOM:
+            is_custom = max(code.builtinCode, code.deprecatedBuiltinCode) == _CUSTOM
+            if is_custom and len(operator.inputs) > 1:  # the spectrogram has no weights
                 buffers.add(graph.tensors[operator.inputs[1]].buffer)
     return sum(len(model.buffers[b].data) for b in buffers if model.buffers[b].data is not None)

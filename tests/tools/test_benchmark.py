@@ -54,7 +54,7 @@ def test_every_switch_is_compared_with_every_peer(tool, files, tmp_path, capsys)
     ratio = rows["ours.tflite", 0.5]["ratios"]["float.tflite"]["median"]
     assert other["best"] / (2 * mine["p90"]) <= ratio <= 2 * other["p90"] / mine["best"]
 
-    assert {row["kind"] for row in report["front_end"]} == {"numpy", "TFLite"}
+    assert {row["kind"] for row in report["front_end"]} == {"numpy", "TFLite", "operator"}
     both = report["front_end"][0]["with_network"]["0.25"]["median"]
     assert both > report["front_end"][0]["microseconds"]["best"]
 
