@@ -224,8 +224,8 @@ def test_each_student_has_its_own_losses(data, trained, monkeypatch):
     recipes.train_student(data, trained[0].model, second, distillation="hed", logits="none")
     expected = [(HED, SoftTargets), (FID, LogitMSE), (FID, LogitMSE), (HED, type(None))]
     assert made == expected
-    with pytest.raises(ValueError, match="bifsmn, bifsmnv2. Received: network='fsmn'"):
-        recipes.make_student(data, network="fsmn")
+    with pytest.raises(ValueError, match="bifsmnv2, fsmn. Received: network='vgg'"):
+        recipes.make_student(data, network="vgg")
 
 
 def test_second_version_learns_with_its_own_rates(data, trained, tmp_path):

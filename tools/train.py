@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains a float teacher and then a BiFSMN or BiFSMNv2 on a folder of recordings."""
+"""Trains a float teacher and then a BiFSMN, BiFSMNv2 or FSMN on a folder of recordings."""
 
 import argparse
 import sys
@@ -40,8 +40,8 @@ def parser():
 
     group = result.add_argument_group("networks")
     group.add_argument(
-        "--model", choices=("bifsmn", "bifsmnv2"), default="bifsmn",
-        help="the student (default %(default)s)",
+        "--model", choices=("bifsmn", "bifsmnv2", "fsmn"), default="bifsmn",
+        help="the student; the teacher of an fsmn is an FSMN, too (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--binarizer", metavar="NAME",
@@ -49,8 +49,12 @@ def parser():
     )  # fmt: skip
     group.add_argument("--variant", choices=("base", "S"), default="base", help="size")
     group.add_argument(
-        "--thin", type=_common.switches, default=(1.0, 0.5, 0.25), metavar="1.0,0.5,0.25",
-        help="switches of the student",
+        "--mode", choices=("faithful", "sound"),
+        help="fsmn: the published network, or with normalized features (default faithful)",
+    )  # fmt: skip
+    group.add_argument(
+        "--thin", type=_common.switches, metavar="1.0,0.5,0.25",
+        help="switches of the student (default all three; fsmn: 1.0 only)",
     )  # fmt: skip
     group.add_argument(
         "--switch-all-bn", action="store_true",
@@ -130,7 +134,14 @@ def _train(arguments):
     arguments.distillation = arguments.distillation or student.distillation
     arguments.logits = arguments.logits or student.logits
     needs_teacher = arguments.initialize or {arguments.distillation, arguments.logits} != {"none"}
-    network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
+    if student.thinnable:
+        _refuse(arguments, "mode")
+        arguments.thin = arguments.thin or (1.0, 0.5, 0.25)
+        size = {"variant": arguments.variant}
+        network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
+    else:
+        _refuse(arguments, "thin", "switch_all_bn", "variant")
+        size, network = {"mode": arguments.mode or "faithful"}, {}
     if arguments.binarizer is not None:
         network["binarizer"] = binarizers.get(arguments.binarizer).name
     out = arguments.out
@@ -155,12 +166,9 @@ def _train(arguments):
 
     settings = {
         "task": arguments.task, "protocol": arguments.protocol, "unknown": arguments.unknown,
-        "clips": len(data.examples("training")), "variant": arguments.variant,
+        "clips": len(data.examples("training")), **size,
     }  # fmt: skip
-    common = {
-        "folder": out, "seed": arguments.seed, "variant": arguments.variant,
-        "jit_compile": arguments.jit,
-    }  # fmt: skip
+    common = {"folder": out, "seed": arguments.seed, "jit_compile": arguments.jit}
 
     def recipe(network, rate):
         changes = {"batch_size": arguments.batch_size, "learning_rate": rate}
@@ -185,6 +193,7 @@ def _train(arguments):
     if teacher is None and (needs_teacher or arguments.epochs == 0):
         training = recipes.train_teacher(
             data,
+            recipes.make_teacher(data, seed=arguments.seed, network=arguments.model, **size),
             recipe=recipe("teacher", arguments.teacher_learning_rate),
             epochs=arguments.teacher_epochs,
             settings=settings,
@@ -195,11 +204,7 @@ def _train(arguments):
         _common.write_json(record, out / "run.json")
     if arguments.epochs != 0:
         model = recipes.make_student(
-            data,
-            arguments.variant,
-            arguments.seed,
-            arguments.model,
-            **network,
+            data, seed=arguments.seed, network=arguments.model, **size, **network
         )
         training = recipes.train_student(
             data,
@@ -228,6 +233,14 @@ def _train(arguments):
     _common.write_json(record, out / "run.json")
     if arguments.json is not None:
         _common.write_json(record, arguments.json)
+
+
+def _refuse(arguments, *names):
+    """Wrong usage, if an option was given that the kind of network does not have."""
+    for name in names:
+        if getattr(arguments, name) != parser().get_default(name):
+            option = f"--{name.replace('_', '-')}"
+            parser().error(f"{option} is not for this network. Received: {arguments.model}")
 
 
 def _describe(data):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import keras
 
 from bifsmn_tf import distillation as distillations
-from bifsmn_tf.models import DFSMN, BiFSMN, BiFSMNv2
+from bifsmn_tf.models import DFSMN, FSMN, BiFSMN, BiFSMNv2
 from bifsmn_tf.optimizers import Adam, CosineSchedule, SGDWithCoupledDecay
 from bifsmn_tf.recipes.batches import training_batches, validation_batches
 from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
@@ -47,16 +47,26 @@ class Student(NamedTuple):
         network: Its class.
         distillation: Name of the distillation of hidden states.
         logits: Name of the distillation of logits.
+        binarizer: Name of its binarizer.
+        teacher: Class of the float network.
     """
 
     network: type
     distillation: str = "hed"
     logits: str = "soft"
+    binarizer: str = "vanilla"
+    teacher: type = DFSMN
+
+    @property
+    def thinnable(self):
+        """Whether it has several switches and comes in two sizes, unlike a comparison network."""
+        return issubclass(self.network, BiFSMN)
 
 
 STUDENTS = {
     "bifsmn": Student(BiFSMN),
-    "bifsmnv2": Student(BiFSMNv2, "fid", "mse"),
+    "bifsmnv2": Student(BiFSMNv2, "fid", "mse", "lpb"),
+    "fsmn": Student(FSMN, teacher=FSMN),
 }
 
 
@@ -187,20 +197,23 @@ class Training:
         return sum(row["seconds"] for row in self.history) / 60
 
 
-def make_teacher(data, variant="base", seed=0, **kwargs):
-    """A float D-FSMN for the classes of a data set, ready to train.
+def make_teacher(data, variant="base", seed=0, network="bifsmn", **kwargs):
+    """The float teacher of a kind of student for the classes of a data set, ready to train.
 
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
-        variant: "base" or "S".
+        variant: "base" or "S"; an FSMN has one size, "base".
         seed: Of the initial weights and of dropout (sets Keras' global seed).
-        **kwargs: Further arguments of `bifsmn_tf.models.DFSMN`.
+        network: Name of the kind of student, one of `STUDENTS`.
+        **kwargs: Further arguments of the teacher's class.
 
     Returns:
-        A `DFSMN`.
+        A `DFSMN`, or an `FSMN` without binarizer.
+
+    Raises:
+        ValueError: If the name is not known, or there is no such variant.
     """
-    keras.utils.set_random_seed(seed)
-    return DFSMN(len(data.labels), labels=list(data.labels), variant=variant, **kwargs)
+    return _make(_named(network, STUDENTS, "network").teacher, data, variant, seed, kwargs)
 
 
 def make_student(data, variant="base", seed=0, network="bifsmn", **kwargs):
@@ -208,22 +221,27 @@ def make_student(data, variant="base", seed=0, network="bifsmn", **kwargs):
 
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
-        variant: "base" or "S".
+        variant: "base" or "S"; an FSMN has one size, "base".
         seed: Of the initial weights (sets Keras' global seed).
         network: Name of a kind of student, one of `STUDENTS`.
         **kwargs: Further arguments of its class, e.g. `switches` or `binarizer`.
 
     Returns:
-        A `BiFSMN` or `BiFSMNv2`.
+        A `BiFSMN`, `BiFSMNv2` or `FSMN`.
 
     Raises:
-        ValueError: If the name is not known.
+        ValueError: If the name is not known, or there is no such variant.
     """
     student = _named(network, STUDENTS, "network")
+    kwargs = {"binarizer": student.binarizer, **kwargs}
+    return _make(student.network, data, variant, seed, kwargs)
+
+
+def _make(cls, data, variant, seed, kwargs):
     keras.utils.set_random_seed(seed)
-    return student.network(
-        len(data.labels), labels=list(data.labels), variant=variant, **kwargs
-    )
+    if variant != "base":
+        kwargs = {"variant": variant, **kwargs}
+    return cls(len(data.labels), labels=list(data.labels), **kwargs)
 
 
 def _named(name, table, argument):

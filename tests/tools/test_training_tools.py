@@ -74,6 +74,44 @@ def test_train_and_evaluate_the_second_version(run_folder, tones, tool, tmp_path
     assert "0.25" in capsys.readouterr().out
 
 
+def test_train_evaluate_and_convert_an_fsmn(tones, tool, tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = (
+        "train", tones, out, "--task", "yes,no", "--model", "fsmn", "--teacher-epochs", "1",
+        "--epochs", "1", "--batch-size", "32", "--no-jit",
+    )  # fmt: skip
+    assert tool(*arguments) == 0
+    record = json.loads((out / "run.json").read_text())
+    assert record["arguments"]["distillation"] == "hed" and record["finished"]
+    assert set(record["student"]["validation_accuracy"]) == {"1.0"}
+    capsys.readouterr()
+    assert tool(*arguments, "--mode", "sound") == 1
+    assert "mode: faithful then, sound now" in capsys.readouterr().err
+    for file in ("teacher", "student"):
+        assert tool("convert", out / f"{file}.keras", tmp_path / f"{file}.tflite") == 0
+        text = capsys.readouterr().out
+        assert ("BifsmnMemory" in text) == (file == "student")
+    assert tool("evaluate", tmp_path / "student.tflite", tones) == 0
+    assert "1.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--model", "fsmn", "--variant", "S"),
+        ("--model", "fsmn", "--thin", "1.0,0.5"),
+        ("--model", "fsmn", "--switch-all-bn"),
+        ("--mode", "sound"),
+    ],
+)
+def test_train_refuses_options_of_other_networks(tones, tool, tmp_path, arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        tool("train", tones, tmp_path / "out", *arguments)
+    assert error.value.code == 2
+    assert "is not for this network" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_evaluate_keras(run_folder, tones, tool, tmp_path, capsys):
     out, _ = run_folder
     code = tool(
