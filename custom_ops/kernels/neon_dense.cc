@@ -43,6 +43,17 @@ NeonFrames FramesAt(const uint32_t* a, int64_t stride, int count) {
   return frames;
 }
 
+// The four frames of either bits.
+NeonFrames DualFramesAt(const uint32_t* first, const uint32_t* second, int64_t stride, int count) {
+  const NeonFrames a = FramesAt(first, stride, count), b = FramesAt(second, stride, count);
+  NeonFrames frames;
+  for (int f = 0; f < kNeonFrames / 2; ++f) {
+    frames.row[f] = a.row[f];
+    frames.row[kNeonFrames / 2 + f] = b.row[f];
+  }
+  return frames;
+}
+
 struct Counts {
   alignas(64) uint16_t scratch_and_counts[(2 + kNeonChunk) * kNeonFrames];
   uint16_t* data() { return scratch_and_counts + 2 * kNeonFrames; }
@@ -63,6 +74,18 @@ BIFSMN_NEON_INLINE void Count(const NeonTiles& tiles, const NeonFrames& frames,
   }
 }
 
+// Calls `end` with the counts of all outputs, a chunk at a time.
+template <typename End>
+BIFSMN_NEON_INLINE void ForEachChunk(const NeonTiles& tiles, const NeonFrames& frames,
+                                     int frame_count, const DenseWeights& w, Counts* counts,
+                                     const End& end) {
+  for (int n = 0; n < w.outputs; n += kNeonChunk) {
+    const int count = w.outputs - n < kNeonChunk ? w.outputs - n : kNeonChunk;
+    Count(tiles, frames, w, n, PaddedOutputs(count), counts->data());
+    end(n, NeonCounts{counts->data(), count, frame_count, w.reduction});
+  }
+}
+
 // Calls `end` with the counts of every block.
 template <typename End>
 BIFSMN_NEON_INLINE void ForEachBlock(const NeonTiles& tiles, const uint32_t* a, int64_t rows,
@@ -71,11 +94,8 @@ BIFSMN_NEON_INLINE void ForEachBlock(const NeonTiles& tiles, const uint32_t* a, 
   for (int64_t r = 0; r < rows; r += kNeonFrames) {
     const int frame_count = Frames(rows, r);
     const NeonFrames frames = FramesAt(a + r * w.a_stride, w.a_stride, frame_count);
-    for (int n = 0; n < w.outputs; n += kNeonChunk) {
-      const int count = w.outputs - n < kNeonChunk ? w.outputs - n : kNeonChunk;
-      Count(tiles, frames, w, n, PaddedOutputs(count), counts.data());
-      end(r, n, NeonCounts{counts.data(), count, frame_count, w.reduction});
-    }
+    ForEachChunk(tiles, frames, frame_count, w, &counts,
+                 [&](int n, const NeonCounts& c) BIFSMN_NEON_LAMBDA { end(r, n, c); });
   }
 }
 
@@ -138,15 +158,19 @@ void ToBitsByRow(const uint32_t* a, int64_t rows, const DenseWeights& w, const i
   });
 }
 
+// The words of signs behind those of the outputs.
+void ClearBehind(int outputs, int64_t rows, uint32_t* signs, int64_t stride) {
+  const int64_t words = WordsFor(outputs);
+  if (signs == nullptr || words >= stride) return;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::memset(signs + r * stride + words, 0, (stride - words) * sizeof(uint32_t));
+  }
+}
+
 template <Tiles kTiles>
 void ToFloat(const uint32_t* a, int64_t rows, const DenseWeights& w, const FloatEnd& end,
              const float* residual, float* out, uint32_t* signs, int64_t signs_stride) {
-  const int64_t words = WordsFor(w.outputs);
-  if (signs != nullptr && words < signs_stride) {
-    for (int64_t r = 0; r < rows; ++r) {
-      std::memset(signs + r * signs_stride + words, 0, (signs_stride - words) * sizeof(uint32_t));
-    }
-  }
+  ClearBehind(w.outputs, rows, signs, signs_stride);
   ForEachBlock(kTiles(), a, rows, w,
                [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
     FloatEnd part = end;
@@ -159,6 +183,32 @@ void ToFloat(const uint32_t* a, int64_t rows, const DenseWeights& w, const Float
   });
 }
 
+// Both bits of four rows make the eight frames of a tile.
+template <Tiles kTiles>
+void DualToFloat(const uint32_t* first, const uint32_t* second, const float* scale, int64_t rows,
+                 const DenseWeights& w, const FloatEnd& end, const float* residual, float* out,
+                 uint32_t* signs, int64_t signs_stride) {
+  ClearBehind(w.outputs, rows, signs, signs_stride);
+  Counts counts;
+  constexpr int kRows = kNeonFrames / 2;
+  for (int64_t r = 0; r < rows; r += kRows) {
+    const int count = static_cast<int>(rows - r < kRows ? rows - r : kRows);
+    const NeonFrames frames =
+        DualFramesAt(first + r * w.a_stride, second + r * w.a_stride, w.a_stride, count);
+    ForEachChunk(kTiles(), frames, count, w, &counts,
+                 [&](int n, const NeonCounts& c) BIFSMN_NEON_LAMBDA {
+      FloatEnd part = end;
+      part.multiplier += n;
+      part.bias += n;
+      const int64_t at = r * w.outputs + n;
+      NeonDualCountsToFloat(c, scale + r, part, residual == nullptr ? nullptr : residual + at,
+                            out + at, w.outputs,
+                            signs == nullptr ? nullptr : signs + r * signs_stride + n / 32,
+                            signs_stride);
+    });
+  }
+}
+
 const NeonTiles& TreeTiles() { return kNeonTreeTiles; }
 
 template <Tiles kTiles>
@@ -167,6 +217,7 @@ void UseTiles(KernelPath* path) {
   path->dense_to_bits = ToBits<kTiles>;
   path->dense_to_bits_by_row = ToBitsByRow<kTiles>;
   path->dense_to_float = ToFloat<kTiles>;
+  path->dual.dense_to_float = DualToFloat<kTiles>;
 }
 
 }  // namespace

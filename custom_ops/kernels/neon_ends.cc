@@ -24,6 +24,8 @@
 //   for frames 0..3, then 4..7: v[8] = float epilogue of dot          8 times each of its steps
 //   signs = v >= 0 as 32-bit masks, halved twice                     16 cmge, 8 uzp1, 4 uzp1
 //           half a byte for each output                                        2 bit
+//   (two sums of each output: one group of four frames, v = dot of frames 0..3 + scale * dot of
+//   frames 4..7)
 //   bytes of 128 outputs: pairwise sums and unzipping leave 128 bits of each frame
 //                                                            32 and, 24 addp, 16 uzp for 8 frames
 //
@@ -82,13 +84,14 @@ struct SignBytes {
   // half, for output 4 + l in the upper one.
   uint8x16_t bytes[kNeonChunk / 8][2];
 
-  // Writes the words of `outputs` outputs.
+  // Writes the words of `outputs` outputs, of at most 4 kHalves frames.
+  template <int kHalves>
   BIFSMN_NEON_INLINE void Store(int outputs, int frames, uint32_t* signs, int64_t stride) const {
     // Of outputs l and 4 + l.
     const uint8x16_t places = vreinterpretq_u8_u32(vdupq_n_u32(0x88442211u));
     uint8x16_t rows[kFrames];
     BIFSMN_NEON_UNROLL
-    for (int half = 0; half < 2; ++half) {
+    for (int half = 0; half < kHalves; ++half) {
       // Two pairwise levels: byte 4 g + f has eight outputs of frame f.
       uint8x16_t m[16];
       BIFSMN_NEON_UNROLL
@@ -103,13 +106,17 @@ struct SignBytes {
       rows[4 * half + 1] = vuzp1q_u8(odd0, odd1), rows[4 * half + 3] = vuzp2q_u8(odd0, odd1);
     }
     BIFSMN_NEON_UNROLL
-    for (int f = 0; f < kFrames; ++f) {
+    for (int f = 0; f < 4 * kHalves; ++f) {
       if (f < frames) NeonStoreWords(vreinterpretq_u32_u8(rows[f]), outputs, signs + f * stride);
     }
   }
 };
 
+// With kDual, the second four frames of the counts are those of the second sums.
+template <bool kDual>
 struct FloatJob {
+  static constexpr int kRows = kDual ? kFrames / 2 : kFrames;
+
   const NeonCounts& c;
   const FloatEnd& end;
   const float* residual;
@@ -117,11 +124,12 @@ struct FloatJob {
   int64_t stride;
   uint32_t* signs;
   int64_t signs_stride;
+  const float* scale = nullptr;  // of the second sums
 
-  // Rows of eight frames; the last one stands for those that do not exist: it is computed again
+  // Rows of the frames; the last one stands for those that do not exist: it is computed again
   // from the same counts. The residual is `residual` bytes behind.
   struct Rows {
-    float* out[kFrames];
+    float* out[kRows];
     int64_t residual;
     int frames;
   };
@@ -131,22 +139,27 @@ struct FloatJob {
     uint16x8_t reduction;
     float32x4_t slope;
     uint8x16_t low;  // the lower half of every byte
+    float32x4_t scale;
   };
 
   Constants MakeConstants() const {
+    float scales[kFrames / 2] = {};
+    if (kDual) {
+      for (int f = 0; f < kRows; ++f) scales[f] = scale[f < c.frames ? f : c.frames - 1];
+    }
     return {vdupq_n_u16(static_cast<uint16_t>(c.reduction)), vdupq_n_f32(end.slope),
-            vdupq_n_u8(0x0f)};
+            vdupq_n_u8(0x0f), vld1q_f32(scales)};
   }
 
   template <NeonResidual kResidual, NeonSlope kSlope>
   BIFSMN_NEON_INLINE void operator()() const {
     SignBytes bytes;
-    if (c.outputs < kNeonChunk || c.frames <= kFrames / 2) {
+    if (c.outputs < kNeonChunk || (!kDual && c.frames <= kFrames / 2)) {
       std::memset(bytes.bytes, 0, sizeof(bytes.bytes));
     }
     Rows rows;
     BIFSMN_NEON_UNROLL
-    for (int f = 0; f < kFrames; ++f) {
+    for (int f = 0; f < kRows; ++f) {
       rows.out[f] = out + (f < c.frames ? f : c.frames - 1) * stride;
     }
     rows.residual = Distance(out, residual);
@@ -162,7 +175,7 @@ struct FloatJob {
       counts += 8 * kFrames, multiplier += 8, bias += 8;
     }
     if (n < c.outputs) Tail<kResidual, kSlope>(n, bytes.bytes[n / 8]);
-    if (signs != nullptr) bytes.Store(c.outputs, c.frames, signs, signs_stride);
+    if (signs != nullptr) bytes.template Store<kRows / 4>(c.outputs, c.frames, signs, signs_stride);
   }
 
   static int64_t Distance(const float* from, const float* to) {
@@ -186,31 +199,57 @@ struct FloatJob {
     Turn<2>(c, pairs);
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 8; ++i) agree[i % 2][i / 2] = pinned::Sub(k.reduction, pairs[i % 2][i / 2]);
-    Half<0, kResidual, kSlope>(k, pairs, agree, multiplier, bias, rows, at, &bytes[0]);
+    if (kDual) {
+      float32x4_t second[8];
+      Dots<1>(pairs, agree, second);
+      Scale(k.scale, second);
+      NeonFinish f;
+      Dots<0>(pairs, agree, f.v);
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 8; ++i) f.v[i] = pinned::Fadd(f.v[i], second[i]);
+      Half<0, kResidual, kSlope>(k, f, multiplier, bias, rows, at, &bytes[0]);
+      return;
+    }
+    NeonFinish f;
+    Dots<0>(pairs, agree, f.v);
+    Half<0, kResidual, kSlope>(k, f, multiplier, bias, rows, at, &bytes[0]);
     // Where rows are written in place, an earlier half must not have written those of this one.
     if (rows.frames <= kFrames / 2) return;
-    Half<1, kResidual, kSlope>(k, pairs, agree, multiplier, bias, rows, at, &bytes[1]);
+    Dots<1>(pairs, agree, f.v);
+    Half<kDual ? 0 : 1, kResidual, kSlope>(k, f, multiplier, bias, rows, at, &bytes[1]);
   }
 
-  // Four frames.
-  template <int kHalf, NeonResidual kResidual, NeonSlope kSlope>
-  static BIFSMN_NEON_INLINE void Half(const Constants& k, const uint16x8_t pairs[2][4],
-                                      const uint16x8_t agree[2][4],
-                                      const float32x4_t multiplier[2], const float32x4_t bias[2],
-                                      const Rows& rows, int64_t at, uint8x16_t* bytes) {
-    constexpr int kFrame = kHalf * kFrames / 2;
-    int32x4_t dots[8];  // [frame][outputs 0..3 or 4..7]
+  // Of four frames: v[frame][outputs 0..3 or 4..7].
+  template <int kHalf>
+  static BIFSMN_NEON_INLINE void Dots(const uint16x8_t pairs[2][4], const uint16x8_t agree[2][4],
+                                      float32x4_t v[8]) {
+    int32x4_t dots[8];
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 8; ++i) {
       const uint16x8_t p = pairs[i % 2][2 * kHalf + i / 4], a = agree[i % 2][2 * kHalf + i / 4];
       dots[i] = i % 4 < 2 ? pinned::SsublLow(a, p) : pinned::SsublHigh(a, p);
     }
-    NeonFinish f;
     BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 8; ++i) f.v[i] = pinned::Scvtf(dots[i]);
-    f.Affine<2>(multiplier, bias);
+    for (int i = 0; i < 8; ++i) v[i] = pinned::Scvtf(dots[i]);
+  }
+
+  // Each frame by a lane of `scale`.
+  static BIFSMN_NEON_INLINE void Scale(float32x4_t scale, float32x4_t v[8]) {
+    v[0] = pinned::FmulLane<0>(v[0], scale), v[1] = pinned::FmulLane<0>(v[1], scale);
+    v[2] = pinned::FmulLane<1>(v[2], scale), v[3] = pinned::FmulLane<1>(v[3], scale);
+    v[4] = pinned::FmulLane<2>(v[4], scale), v[5] = pinned::FmulLane<2>(v[5], scale);
+    v[6] = pinned::FmulLane<3>(v[6], scale), v[7] = pinned::FmulLane<3>(v[7], scale);
+  }
+
+  // Finishes four frames.
+  template <int kHalf, NeonResidual kResidual, NeonSlope kSlope>
+  static BIFSMN_NEON_INLINE void Half(const Constants& k, NeonFinish& f,
+                                      const float32x4_t multiplier[2], const float32x4_t bias[2],
+                                      const Rows& rows, int64_t at, uint8x16_t* bytes) {
+    constexpr int kFrame = kHalf * kFrames / 2;
+    f.template Affine<2>(multiplier, bias);
     const int64_t index[2] = {at + rows.residual, at + rows.residual + 16};
-    f.Rest<kResidual, kSlope>(k.slope, [&](int i) BIFSMN_NEON_LAMBDA {
+    f.template Rest<kResidual, kSlope>(k.slope, [&](int i) BIFSMN_NEON_LAMBDA {
       return pinned::LoadIndexed(rows.out[kFrame + i / 2], index[i % 2]);
     });
     uint16x8_t masks[8];
@@ -240,12 +279,12 @@ struct FloatJob {
   template <NeonResidual kResidual, NeonSlope kSlope>
   __attribute__((noinline)) void Tail(int n, uint8x16_t bytes[2]) const {
     struct {
-      float out[kFrames][8], residual[kFrames][8];
+      float out[kRows][8], residual[kRows][8];
     } local = {};
     const size_t size = (c.outputs - n) * sizeof(float);
     Rows rows;
     BIFSMN_NEON_UNROLL
-    for (int f = 0; f < kFrames; ++f) {
+    for (int f = 0; f < kRows; ++f) {
       rows.out[f] = local.out[f];
       if (kResidual != NeonResidual::kNone && f < c.frames) {
         std::memcpy(local.residual[f], residual + f * stride + n, size);
@@ -290,7 +329,14 @@ void NeonCountsToDots(const NeonCounts& c, int32_t* dots, int64_t stride) {
 
 void NeonCountsToFloat(const NeonCounts& c, const FloatEnd& end, const float* residual, float* out,
                        int64_t stride, uint32_t* signs, int64_t signs_stride) {
-  NeonSelect(end, residual, FloatJob{c, end, residual, out, stride, signs, signs_stride});
+  NeonSelect(end, residual, FloatJob<false>{c, end, residual, out, stride, signs, signs_stride});
+}
+
+void NeonDualCountsToFloat(const NeonCounts& c, const float* scale, const FloatEnd& end,
+                           const float* residual, float* out, int64_t stride, uint32_t* signs,
+                           int64_t signs_stride) {
+  NeonSelect(end, residual,
+             FloatJob<true>{c, end, residual, out, stride, signs, signs_stride, scale});
 }
 
 namespace {

@@ -120,6 +120,12 @@ void NeonCountsToDots(const NeonCounts& c, int32_t* dots, int64_t stride);
 void NeonCountsToFloat(const NeonCounts& c, const FloatEnd& end, const float* residual, float* out,
                        int64_t stride, uint32_t* signs, int64_t signs_stride);
 
+// Two sums of each output: frames 0..3 of the counts are those of the first bits, frames 4..7 those
+// of the second, of the same c.frames, at most four, rows. `scale` has one value for each of them.
+void NeonDualCountsToFloat(const NeonCounts& c, const float* scale, const FloatEnd& end,
+                           const float* residual, float* out, int64_t stride, uint32_t* signs,
+                           int64_t signs_stride);
+
 // halves[outputs / 16][8] = bits of 16 outputs, for outputs rounded up to 16. The limits are padded
 // as well.
 void NeonCountsToHalves(const NeonCounts& c, const int16_t* limit, uint16_t* halves);

@@ -30,13 +30,13 @@ KernelPath Path(const char* name, void (*use_tiles)(KernelPath*)) {
   KernelPath path = PortablePath();
   path.name = name;
   path.pack = NeonPack;
-  use_tiles(&path);
   path.dots_to_float = NeonDotsToFloat;
   path.memory_to_float = NeonMemoryToFloat;
   path.memory_to_bits = NeonMemoryToBits;
   path.float_conv = NeonFloatConv;
   path.float_matvec = NeonFloatMatvec;
   path.dual = NeonDual();
+  use_tiles(&path);
   return path;
 }
 

@@ -196,6 +196,14 @@ BIFSMN_PINNED float32x4_t Bsl(uint32x4_t mask, float32x4_t a, float32x4_t b) {
   return vreinterpretq_f32_u32(mask);
 }
 
+// x * (one lane of y).
+template <int kLane>
+BIFSMN_PINNED float32x4_t FmulLane(float32x4_t x, float32x4_t y) {
+  float32x4_t d;
+  asm volatile("fmul %0.4s, %1.4s, %2.s[%3]" : "=w"(d) : "w"(x), "w"(y), "i"(kLane));
+  return d;
+}
+
 // sum += x * y, rounded once.
 BIFSMN_PINNED float32x4_t Fmla(float32x4_t sum, float32x4_t x, float32x4_t y) {
   asm volatile("fmla %0.4s, %1.4s, %2.4s" : "+w"(sum) : "w"(x), "w"(y));

@@ -119,6 +119,13 @@ struct DualKernels {
   void (*values_to_float)(const float* values, int64_t rows, int outputs, const FloatEnd& end,
                           const float* residual, float* out, uint32_t* signs,
                           int64_t signs_stride);
+
+  // Null where a path has no such kernel: then the two sums are stored and `dots_to_float` follows.
+  // KernelPath::dense_dots with both rows, ended as by `dots_to_float`.
+  void (*dense_to_float)(const uint32_t* first, const uint32_t* second, const float* scale,
+                         int64_t rows, const DenseWeights& w, const FloatEnd& end,
+                         const float* residual, float* out, uint32_t* signs,
+                         int64_t signs_stride) = nullptr;
 };
 
 // The scale of the second bits: sums[l] += sums[l + 16], 8, 4, 2, 1 over the 32 sums of

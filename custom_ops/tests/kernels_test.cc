@@ -563,6 +563,40 @@ TEST_P(KernelsTest, DualScaleEndsAgreeWithReference) {
   }
 }
 
+TEST_P(KernelsTest, DualScaleDenseAgreesWithReference) {
+  if (path().dual.dense_to_float == nullptr) GTEST_SKIP() << "no such kernel";
+  TestData data(25);
+  for (int round = 0; round < 160; ++round) {
+    const int rows = data.Int(1, 9), reduction = round < 8 ? 128 * (round % 4 + 1) : data.Int(1, 600);
+    const int outputs = round < 60 ? InterestingSizes()[round] : data.Int(1, 2) * 128;
+    SCOPED_TRACE(testing::Message() << rows << " x " << reduction << " x " << outputs);
+    const auto w = data.Bits(outputs, reduction);
+    DenseWeights weights;
+    path().dense_prepare(w.data(), outputs, reduction, &weights);
+    std::vector<int32_t> dots[2];
+    std::vector<uint32_t> bits[2];
+    for (int i = 0; i < 2; ++i) {
+      const auto x = data.Bits(rows, reduction);
+      dots[i].resize(int64_t{rows} * outputs);
+      reference::Dense(x.data(), rows, reduction, w.data(), outputs, dots[i].data());
+      bits[i] = WithStride(x, reduction, weights.a_stride);
+    }
+    Guarded<uint32_t> first(bits[0], data.AlignedPlace()), second(bits[1], data.AlignedPlace());
+    Guarded<float> scales(data.Floats(rows), data.AnyPlace());
+    std::vector<float> sums;
+    for (int i = 0; i < rows * outputs; ++i) {
+      sums.push_back(reference::Combine(dots[0][i], dots[1][i], scales[i / outputs]));
+    }
+    CheckFloatEnd(&data, sums, outputs,
+                  [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                      int64_t stride) {
+                    path().dual.dense_to_float(first.data(), second.data(), scales.data(), rows,
+                                               weights, end, residual, out, signs, stride);
+                  });
+    ASSERT_TRUE(first.intact() && second.intact() && scales.intact());
+  }
+}
+
 TEST_P(KernelsTest, FloatConvolutionOfEveryShape) {
   TestData data(11);
   for (int round = 0; round < 60; ++round) {

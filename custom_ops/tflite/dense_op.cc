@@ -55,7 +55,8 @@ class DenseOp : public BinaryOp {
     path().dense_prepare(stored_.data(), outputs(), channels(), &weights_);
     const int64_t tile = std::min(rows_, is_dual() ? kDualTileRows : kTileRows);
     scratch_.Assign((is_dual() ? 2 : 1) * tile * weights_.a_stride);
-    dots_.Assign(is_dual() ? 2 * tile * outputs() : 0);
+    const bool stores_dots = is_dual() && path().dual.dense_to_float == nullptr;
+    dots_.Assign(stores_dots ? 2 * tile * outputs() : 0);
     return true;
   }
 
@@ -113,14 +114,19 @@ class DenseOp : public BinaryOp {
                           bits + count * weights_.a_stride, sums);
         scales[r] = DualScale(sums, channels());
       }
-      path().dense_dots(scratch_.data(), 2 * count, weights_, dots_.data());
       const int64_t at = first * outputs();
+      const float* residual = o.residual == nullptr ? nullptr : o.residual + at;
+      float* out = static_cast<float*>(o.out) + at;
+      uint32_t* signs = o.signs == nullptr ? nullptr : o.signs + first * o.signs_stride;
+      if (path().dual.dense_to_float != nullptr) {
+        path().dual.dense_to_float(scratch_.data(), scratch_.data() + count * weights_.a_stride,
+                                   scales, count, weights_, float_end(), residual, out, signs,
+                                   o.signs_stride);
+        continue;
+      }
+      path().dense_dots(scratch_.data(), 2 * count, weights_, dots_.data());
       path().dual.dots_to_float(dots_.data(), dots_.data() + count * outputs(), scales, count,
-                                outputs(), float_end(),
-                                o.residual == nullptr ? nullptr : o.residual + at,
-                                static_cast<float*>(o.out) + at,
-                                o.signs == nullptr ? nullptr : o.signs + first * o.signs_stride,
-                                o.signs_stride);
+                                outputs(), float_end(), residual, out, signs, o.signs_stride);
     }
   }
 
