@@ -14,18 +14,20 @@
 
 // Dual scale layers with NEON: two bits and |r| of 32 floats at a time.
 //
-//   for every 4 floats:
-//     first  = x >= shift0                            fcmge
-//     r      = (x - (1 with the sign ~first)) - shift1   bsl, 2 fsub
-//     second = r >= 0                                 fcmge
-//     sums  += |r|                                    fabs, fadd
-//   for every 32: masks to bits, 6 uzp1, 2 and, 3 addp for either word
+//   one    = 1 or -1 for x >= shift0             8 fcmge, 8 bsl
+//   r      = (x - one) - shift1                  16 fsub
+//   sums  += |r|                                 8 fabs, 8 fadd
+//   first  = signs of `one`                      6 uzp2, 2 cmge
+//   second = r >= 0                              8 fcmge, 6 uzp1
+//   both   : masks to bits                       4 and, 4 addp
 //
-//   registers: 8 sums | x, shifts, r 4 | masks 8 + 8 | -1, 1, places 3
+//   registers: sums 8 | x, then r 8 | one, then shifts or masks 8 | bytes 4 | 1, -1, places
 //
 // Why so: value i goes to sum i % 32, so eight registers add up a row in the order that every path
-// keeps, with eight independent chains for an in-order core. Over time the sums are one per
-// channel; the channels are the outer loop and their sums stay in registers.
+// keeps, with eight independent chains for an in-order core: each step for all eight before the
+// next one, and nothing is kept in memory. BSL overwrites its mask; rather than copy it, the bits
+// come from the signs it has chosen. Over time the sums are one per channel; the channels are the
+// outer loop and their sums stay in registers.
 
 #if defined(__aarch64__)
 
@@ -62,20 +64,76 @@ BIFSMN_NEON_INLINE uint32_t WordOf(const uint32x4_t m[kGroups]) {
   return vgetq_lane_u32(vreinterpretq_u32_u8(sum), 0);
 }
 
+// 32 bytes of masks for each of two words; gives the words side by side.
+BIFSMN_NEON_INLINE uint32x2_t WordsOf(const uint8x16_t bytes[4]) {
+  const uint8x16_t places = NeonBitOfLane();
+  uint8x16_t m[4];
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < 4; ++i) m[i] = vandq_u8(bytes[i], places);
+  const uint8x16_t sum = vpaddq_u8(vpaddq_u8(m[0], m[1]), vpaddq_u8(m[2], m[3]));
+  return vreinterpret_u32_u8(vget_low_u8(vpaddq_u8(sum, sum)));
+}
+
+// Halves of 32 lanes of 32 bits: kEnd 0 for the lowest byte of each, 1 for the highest.
+template <int kEnd>
+BIFSMN_NEON_INLINE void Narrow(const uint16x8_t lanes[kGroups], uint8x16_t bytes[2]) {
+  uint16x8_t halves[4];
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    halves[i] = kEnd == 0 ? pinned::Uzp1(lanes[2 * i], lanes[2 * i + 1])
+                          : pinned::Uzp2(lanes[2 * i], lanes[2 * i + 1]);
+  }
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const uint8x16_t a = vreinterpretq_u8_u16(halves[2 * i]);
+    const uint8x16_t b = vreinterpretq_u8_u16(halves[2 * i + 1]);
+    bytes[i] = kEnd == 0 ? pinned::Uzp1(a, b) : pinned::Uzp2(a, b);
+  }
+}
+
+BIFSMN_NEON_INLINE float32x4_t LoadFloats(const float* p, int g) {
+  return vreinterpretq_f32_u8(pinned::Load(p, 16 * g));
+}
+
 BIFSMN_NEON_INLINE void SplitWord(const float* x, const float* shift0, const float* shift1,
                                   uint32_t* first, uint32_t* second, float32x4_t sums[kGroups]) {
-  uint32x4_t a[kGroups], b[kGroups];
+  const float32x4_t plus = vdupq_n_f32(1.0f), minus = vdupq_n_f32(-1.0f);
+  float32x4_t r[kGroups], one[kGroups], shift[kGroups];
+  uint8x16_t bytes[4];
   BIFSMN_NEON_UNROLL
   for (int g = 0; g < kGroups; ++g) {
-    const float32x4_t value = vld1q_f32(x + 4 * g);
-    a[g] = vcgeq_f32(value, vld1q_f32(shift0 + 4 * g));
-    const float32x4_t one = vbslq_f32(a[g], vdupq_n_f32(1.0f), vdupq_n_f32(-1.0f));
-    const float32x4_t r = vsubq_f32(vsubq_f32(value, one), vld1q_f32(shift1 + 4 * g));
-    b[g] = vcgezq_f32(r);
-    sums[g] = vaddq_f32(sums[g], vabsq_f32(r));
+    r[g] = LoadFloats(x, g);
+    one[g] = LoadFloats(shift0, g);
   }
-  *first = WordOf(a);
-  *second = WordOf(b);
+  uint32x4_t masks[kGroups];
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) masks[g] = pinned::Fcmge(r[g], one[g]);
+  // The sign of `one` is what is left of the mask.
+  uint16x8_t lanes[kGroups];
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) {
+    one[g] = pinned::Bsl(masks[g], plus, minus);
+    lanes[g] = vreinterpretq_u16_f32(one[g]);
+  }
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) r[g] = pinned::Fsub(r[g], one[g]);
+  Narrow<1>(lanes, bytes);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) shift[g] = LoadFloats(shift1, g);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) r[g] = pinned::Fsub(r[g], shift[g]);
+  bytes[0] = pinned::Cmge0(bytes[0]);
+  bytes[1] = pinned::Cmge0(bytes[1]);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) lanes[g] = vreinterpretq_u16_u32(pinned::Fcmge0(r[g]));
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) r[g] = pinned::Fabs(r[g]);
+  Narrow<0>(lanes, bytes + 2);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) sums[g] = pinned::Fadd(sums[g], r[g]);
+  const uint32x2_t words = WordsOf(bytes);
+  *first = vget_lane_u32(words, 0);
+  *second = vget_lane_u32(words, 1);
 }
 
 void PackShifted(const float* x, int64_t rows, int channels, const float* shift, uint32_t* out,

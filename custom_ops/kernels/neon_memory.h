@@ -26,6 +26,12 @@ namespace bifsmn {
 void NeonMemoryToFloat(const uint32_t* x, int64_t x_stride, int64_t frames, const MemoryWeights& w,
                        const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
                        int64_t signs_stride);
+// As DualKernels::memory_to_float.
+void NeonDualMemoryToFloat(const uint32_t* first, const uint32_t* second, int64_t x_stride,
+                           int64_t frames, const MemoryWeights& w, const float* scale,
+                           const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                           int64_t signs_stride);
+
 void NeonMemoryToBits(const uint32_t* x, int64_t x_stride, int64_t frames, const MemoryWeights& w,
                       const int16_t* threshold, uint32_t* out, int64_t out_stride);
 

@@ -22,6 +22,7 @@
 //     digit   = bits of the planes side by side      TBL and CMTST for each plane, 2 SLI, AND
 //   for every 16 channels of two frames:
 //     dot     = valid - 2 * digit, as the upper half of a float:  4 TBL, 4 ZIP, 8 SHLL #16
+//     (dual scale: the same for the second bits; v = dot + scale * second dot   8 FMUL, 8 FADD)
 //     v       = float epilogue                                     8 times each of its steps
 //     signs   = 8 CMGE, 4 and 2 UZP1; one AND and one ADDP each to bits
 //
@@ -53,6 +54,7 @@ namespace bifsmn {
 namespace {
 
 constexpr int kMaxTaps = 15;
+static_assert(kMostDualTaps <= kMaxTaps, "");
 constexpr int kChannels = 128;  // of a tile, and bytes of its digits or signs
 
 // Bit planes of the counts of 128 channels.
@@ -236,6 +238,8 @@ BIFSMN_NEON_INLINE uint32x4_t Gather(const uint8x16_t bytes[8]) {
   return vreinterpretq_u32_u8(vpaddq_u8(vpaddq_u8(a[0], a[1]), vpaddq_u8(a[2], a[3])));
 }
 
+// With kDual, `second_taps` reads the second bits, whose dot products are multiplied by `scale`.
+template <bool kDual>
 struct FloatJob {
   const Taps& taps;
   int64_t frames;
@@ -245,6 +249,8 @@ struct FloatJob {
   float* out;
   uint32_t* signs;
   int64_t signs_stride;
+  const Taps* second_taps = nullptr;
+  const float* scale = nullptr;
 
   struct DotTables {
     uint8x16_t third[2], fourth[2];
@@ -255,27 +261,41 @@ struct FloatJob {
     float* out[2];
   };
 
+  // Of the outputs of a tile.
+  struct Constants {
+    const float *multiplier, *bias, *scale;
+    Constants Behind(int n) const {
+      return {multiplier + n, bias + n, kDual ? scale + n : nullptr};
+    }
+  };
+
   // Up to 128 channels of two frames.
   struct Pair {
     DotTables tables;
     Rows rows;
     const uint8_t* digits;  // those of the second frame follow
+    const uint8_t* second_digits;
     uint8x16_t bytes[2][8];  // ones for positive values
   };
 
   template <NeonResidual kResidual, NeonSlope kSlope>
   BIFSMN_NEON_INLINE void operator()() const {
     float unused[128];
-    Digits digits;
+    Digits digits, second_digits;
+    const Constants constants = {end.multiplier, end.bias, scale};
     for (int c = 0; c < outputs; c += 128) {
       const int count = outputs - c < 128 ? outputs - c : 128;
       for (int64_t t = 0; t < frames; t += 2) {
-        if (t % Digits::kFrames == 0) taps.StoreDigits(t, c / kWordBits, &digits);
+        if (t % Digits::kFrames == 0) {
+          taps.StoreDigits(t, c / kWordBits, &digits);
+          if (kDual) second_taps->StoreDigits(t, c / kWordBits, &second_digits);
+        }
         // An odd last frame is computed twice; the second time into a row that nobody reads.
         const bool two = t + 1 < frames;
         const int64_t at[2] = {t, two ? t + 1 : t};
         Pair pair;
         pair.digits = digits.digits[t % Digits::kFrames];
+        if (kDual) pair.second_digits = second_digits.digits[t % Digits::kFrames];
         for (int f = 0; f < 2; ++f) {
           const int64_t frame = at[f] % Digits::kFrames, first = at[f] * outputs + c;
           const Table& table = kTables.of[digits.valid[frame]];
@@ -285,7 +305,7 @@ struct FloatJob {
           pair.rows.residual[f] = kResidual != NeonResidual::kNone ? residual + first : nullptr;
         }
         if (count < 128) std::memset(pair.bytes, 0, sizeof(pair.bytes));
-        Channels<kResidual, kSlope>(end.multiplier + c, end.bias + c, count, &pair);
+        Channels<kResidual, kSlope>(constants.Behind(c), count, &pair);
         if (signs == nullptr) continue;
         for (int f = 0; f < (two ? 2 : 1); ++f) {
           NeonStoreWords(Gather(pair.bytes[f]), count,
@@ -296,17 +316,17 @@ struct FloatJob {
   }
 
   template <NeonResidual kResidual, NeonSlope kSlope>
-  BIFSMN_NEON_INLINE void Channels(const float* multiplier, const float* bias, int count,
-                                   Pair* pair) const {
+  BIFSMN_NEON_INLINE void Channels(const Constants& constants, int count, Pair* pair) const {
     const float32x4_t slope = vdupq_n_f32(end.slope);
     const DotTables tables = pair->tables;
     const Rows rows = pair->rows;
-    const uint8_t* digits = pair->digits;
+    const uint8_t *digits = pair->digits, *second = kDual ? pair->second_digits : nullptr;
     uint8x16_t* bytes = pair->bytes[0];
     int k = 0;
     for (; 16 * (k + 1) <= count; ++k) {
-      Channels16<kResidual, kSlope>(slope, tables, multiplier, bias, rows, digits + 16 * k,
-                                    int64_t{k} * 64, bytes + k);
+      Channels16<kResidual, kSlope>(slope, tables, constants, rows, digits + 16 * k,
+                                    kDual ? second + 16 * k : nullptr, int64_t{k} * 64,
+                                    bytes + k);
     }
     if (16 * k == count) return;
     // The arrays of the epilogue are padded to 32 outputs, the rows are not.
@@ -316,18 +336,21 @@ struct FloatJob {
       for (int f = 0; f < 2; ++f) std::memcpy(local[f][0], rows.residual[f] + 16 * k, size);
     }
     const Rows last = {{local[0][0], local[1][0]}, {local[0][1], local[1][1]}};
-    Channels16<kResidual, kSlope>(slope, tables, multiplier + 16 * k, bias + 16 * k, last,
-                                  digits + 16 * k, 0, bytes + k);
+    Channels16<kResidual, kSlope>(slope, tables, constants.Behind(16 * k), last, digits + 16 * k,
+                                  kDual ? second + 16 * k : nullptr, 0, bytes + k);
     for (int f = 0; f < 2; ++f) std::memcpy(rows.out[f] + 16 * k, last.out[f], size);
   }
 
   // 16 channels, `at` bytes into the arrays and rows.
   template <NeonResidual kResidual, NeonSlope kSlope>
   static BIFSMN_NEON_INLINE void Channels16(float32x4_t slope, const DotTables& tables,
-                                            const float* multiplier, const float* bias,
-                                            const Rows& rows, const uint8_t* from, int64_t at,
-                                            uint8x16_t* bytes) {
+                                            const Constants& constants, const Rows& rows,
+                                            const uint8_t* from, const uint8_t* from_second,
+                                            int64_t at, uint8x16_t* bytes) {
     const int64_t index[4] = {at, at + 16, at + 32, at + 48};
+    const float *multiplier = constants.multiplier, *bias = constants.bias;
+    float32x4_t terms[8];
+    if (kDual) Terms(tables, constants.scale, from_second, index, terms);
     const uint8x16_t digits[2] = {pinned::LoadAt<0>(from), pinned::LoadAt<kChannels>(from)};
     uint8x16_t third[2], fourth[2], low[2], high[2];
     BIFSMN_NEON_UNROLL
@@ -352,8 +375,12 @@ struct FloatJob {
       v[4 * f] = pinned::ShllLow16(low[f]), v[4 * f + 1] = pinned::ShllHigh16(low[f]);
       v[4 * f + 2] = pinned::ShllLow16(high[f]), v[4 * f + 3] = pinned::ShllHigh16(high[f]);
     }
-    finish.Affine<4>(m, b);
-    finish.Rest<kResidual, kSlope>(slope, [&](int i) BIFSMN_NEON_LAMBDA {
+    if (kDual) {
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 8; ++i) v[i] = pinned::Fadd(v[i], terms[i]);
+    }
+    finish.template Affine<4>(m, b);
+    finish.template Rest<kResidual, kSlope>(slope, [&](int i) BIFSMN_NEON_LAMBDA {
       return pinned::LoadIndexed(rows.residual[i / 4], index[i % 4]);
     });
     uint16x8_t masks[8], halves[4];
@@ -373,6 +400,33 @@ struct FloatJob {
     for (int i = 0; i < 4; ++i) pinned::StoreIndexed(rows.out[1], index[i], v[4 + i]);
     BIFSMN_NEON_UNROLL
     for (int f = 0; f < 2; ++f) pinned::Store(bytes, kChannels * f, vreinterpretq_u16_u8(signs[f]));
+  }
+
+  // The second dot products of 16 channels and two frames, scaled.
+  static BIFSMN_NEON_INLINE void Terms(const DotTables& tables, const float* scale,
+                                       const uint8_t* from, const int64_t index[4],
+                                       float32x4_t terms[8]) {
+    const uint8x16_t digits[2] = {pinned::LoadAt<0>(from), pinned::LoadAt<kChannels>(from)};
+    uint8x16_t third[2], fourth[2], halves[4];
+    BIFSMN_NEON_UNROLL
+    for (int f = 0; f < 2; ++f) {
+      third[f] = pinned::Tbl(tables.third[f], digits[f]);
+      fourth[f] = pinned::Tbl(tables.fourth[f], digits[f]);
+    }
+    float32x4_t s[4];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) s[i] = pinned::LoadIndexed(scale, index[i]);
+    BIFSMN_NEON_UNROLL
+    for (int f = 0; f < 2; ++f) {
+      halves[2 * f] = pinned::Zip1(third[f], fourth[f]);
+      halves[2 * f + 1] = pinned::Zip2(third[f], fourth[f]);
+    }
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      terms[2 * i] = pinned::ShllLow16(halves[i]), terms[2 * i + 1] = pinned::ShllHigh16(halves[i]);
+    }
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) terms[i] = pinned::Fmul(terms[i], s[i % 4]);
   }
 };
 
@@ -396,7 +450,18 @@ void NeonMemoryToFloat(const uint32_t* x, int64_t x_stride, int64_t frames, cons
   if (signs != nullptr) ClearBehind(WordsFor(w.outputs), frames, signs, signs_stride);
   const Taps taps(x, x_stride, frames, w);
   NeonSelect(end, residual,
-             FloatJob{taps, frames, w.outputs, end, residual, out, signs, signs_stride});
+             FloatJob<false>{taps, frames, w.outputs, end, residual, out, signs, signs_stride});
+}
+
+void NeonDualMemoryToFloat(const uint32_t* first, const uint32_t* second, int64_t x_stride,
+                           int64_t frames, const MemoryWeights& w, const float* scale,
+                           const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                           int64_t signs_stride) {
+  if (signs != nullptr) ClearBehind(WordsFor(w.outputs), frames, signs, signs_stride);
+  const Taps taps(first, x_stride, frames, w), second_taps(second, x_stride, frames, w);
+  NeonSelect(end, residual,
+             FloatJob<true>{taps, frames, w.outputs, end, residual, out, signs, signs_stride,
+                            &second_taps, scale});
 }
 
 void NeonMemoryToBits(const uint32_t* x, int64_t x_stride, int64_t frames, const MemoryWeights& w,

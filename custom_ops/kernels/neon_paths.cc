@@ -36,6 +36,7 @@ KernelPath Path(const char* name, void (*use_tiles)(KernelPath*)) {
   path.float_conv = NeonFloatConv;
   path.float_matvec = NeonFloatMatvec;
   path.dual = NeonDual();
+  path.dual.memory_to_float = NeonDualMemoryToFloat;
   use_tiles(&path);
   return path;
 }

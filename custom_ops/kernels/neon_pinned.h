@@ -161,6 +161,8 @@ BIFSMN_PINNED_BINARY(Zip1, uint16x8_t, uint16x8_t, "zip1 %0.8h, %1.8h, %2.8h")
 BIFSMN_PINNED_BINARY(Zip2, uint16x8_t, uint16x8_t, "zip2 %0.8h, %1.8h, %2.8h")
 BIFSMN_PINNED_BINARY(Uzp1, uint8x16_t, uint8x16_t, "uzp1 %0.16b, %1.16b, %2.16b")
 BIFSMN_PINNED_BINARY(Uzp1, uint16x8_t, uint16x8_t, "uzp1 %0.8h, %1.8h, %2.8h")
+BIFSMN_PINNED_BINARY(Uzp2, uint8x16_t, uint8x16_t, "uzp2 %0.16b, %1.16b, %2.16b")
+BIFSMN_PINNED_BINARY(Uzp2, uint16x8_t, uint16x8_t, "uzp2 %0.8h, %1.8h, %2.8h")
 BIFSMN_PINNED_BINARY(Sub, uint16x8_t, uint16x8_t, "sub %0.8h, %1.8h, %2.8h")
 BIFSMN_PINNED_BINARY(SsublLow, int32x4_t, uint16x8_t, "ssubl %0.4s, %1.4h, %2.4h")
 BIFSMN_PINNED_BINARY(SsublHigh, int32x4_t, uint16x8_t, "ssubl2 %0.4s, %1.8h, %2.8h")
@@ -168,7 +170,11 @@ BIFSMN_PINNED_BINARY(Tbl, uint8x16_t, uint8x16_t, "tbl %0.16b, {%1.16b}, %2.16b"
 BIFSMN_PINNED_BINARY(Cmtst, uint8x16_t, uint8x16_t, "cmtst %0.16b, %1.16b, %2.16b")
 BIFSMN_PINNED_BINARY(Fmul, float32x4_t, float32x4_t, "fmul %0.4s, %1.4s, %2.4s")
 BIFSMN_PINNED_BINARY(Fadd, float32x4_t, float32x4_t, "fadd %0.4s, %1.4s, %2.4s")
+BIFSMN_PINNED_BINARY(Fsub, float32x4_t, float32x4_t, "fsub %0.4s, %1.4s, %2.4s")
 BIFSMN_PINNED_BINARY(Fmax, float32x4_t, float32x4_t, "fmax %0.4s, %1.4s, %2.4s")
+
+// All ones where a >= b.
+BIFSMN_PINNED_BINARY(Fcmge, uint32x4_t, float32x4_t, "fcmge %0.4s, %1.4s, %2.4s")
 
 #define BIFSMN_PINNED_UNARY(Name, Result, Operand, text)         \
   BIFSMN_PINNED Result Name(Operand a) {                         \
@@ -178,6 +184,9 @@ BIFSMN_PINNED_BINARY(Fmax, float32x4_t, float32x4_t, "fmax %0.4s, %1.4s, %2.4s")
   }
 
 BIFSMN_PINNED_UNARY(Scvtf, float32x4_t, int32x4_t, "scvtf %0.4s, %1.4s")
+BIFSMN_PINNED_UNARY(Fabs, float32x4_t, float32x4_t, "fabs %0.4s, %1.4s")
+// All ones where a >= 0, signed.
+BIFSMN_PINNED_UNARY(Cmge0, uint8x16_t, uint8x16_t, "cmge %0.16b, %1.16b, #0")
 // All ones where a >= 0.0.
 BIFSMN_PINNED_UNARY(Fcmge0, uint32x4_t, float32x4_t, "fcmge %0.4s, %1.4s, #0.0")
 // 16 bits to the upper halves of 32.

@@ -36,6 +36,9 @@ namespace bifsmn {
 // Outputs that the arrays of the epilogues are padded to.
 constexpr int kEndBlock = 32;
 
+// Of DualKernels::memory_to_float.
+constexpr int kMostDualTaps = 15;
+
 // Of rows of packed activations, in bytes.
 constexpr int kRowAlignment = 16;
 
@@ -126,6 +129,13 @@ struct DualKernels {
                          int64_t rows, const DenseWeights& w, const FloatEnd& end,
                          const float* residual, float* out, uint32_t* signs,
                          int64_t signs_stride) = nullptr;
+  // Null, too, where a path has none; for at most kMostDualTaps taps. The filter of either bits,
+  // combined as above with a scale for every output, ended as KernelPath::memory_to_float. `scale`
+  // is aligned and padded like the arrays of the epilogue.
+  void (*memory_to_float)(const uint32_t* first, const uint32_t* second, int64_t x_stride,
+                          int64_t frames, const MemoryWeights& w, const float* scale,
+                          const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                          int64_t signs_stride) = nullptr;
 };
 
 // The scale of the second bits: sums[l] += sums[l + 16], 8, 4, 2, 1 over the 32 sums of

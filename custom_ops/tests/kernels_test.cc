@@ -341,6 +341,50 @@ TEST_P(KernelsTest, MemoryFilterAgreesWithReference) {
   }
 }
 
+TEST_P(KernelsTest, DualScaleMemoryFilterAgreesWithReference) {
+  if (path().dual.memory_to_float == nullptr) GTEST_SKIP() << "no such kernel";
+  TestData data(26);
+  const std::vector<int> sizes = InterestingSizes();
+  const int sized = static_cast<int>(sizes.size());
+  for (int round = 0; round < sized + 40; ++round) {
+    reference::MemoryShape s;
+    s.batch = 1;
+    s.frames = data.Int(1, 12);
+    s.channels = s.outputs = round < sized ? sizes[round] : 128;
+    s.taps = round % 5 == 0 ? kMostDualTaps : data.Int(1, 9);
+    s.look_back = data.Int(0, s.taps - 1);
+    s.stride_back = data.Int(1, 4);
+    s.stride_ahead = data.Int(1, 4);
+    SCOPED_TRACE(testing::Message() << "round " << round);
+    const auto w = data.Bits(s.taps, s.outputs);
+    MemoryWeights weights;
+    weights.Assign(w.data(), s.taps, s.outputs, s.look_back, s.stride_back, s.stride_ahead);
+    const int64_t stride = PaddedWords(s.outputs);
+    std::vector<int32_t> dots[2];
+    std::vector<uint32_t> bits[2];
+    for (int i = 0; i < 2; ++i) {
+      const auto x = data.Bits(s.frames, s.channels);
+      dots[i].resize(int64_t{s.frames} * s.outputs);
+      reference::Memory(x.data(), s, w.data(), dots[i].data());
+      bits[i] = WithStride(x, s.channels, stride);
+    }
+    Guarded<uint32_t> first(bits[0], data.AlignedPlace()), second(bits[1], data.AlignedPlace());
+    Guarded<float> scales(PaddedTo(data.Floats(s.outputs), 0.0f), data.AlignedPlace());
+    std::vector<float> sums;
+    for (int i = 0; i < s.frames * s.outputs; ++i) {
+      sums.push_back(reference::Combine(dots[0][i], dots[1][i], scales[i % s.outputs]));
+    }
+    CheckFloatEnd(&data, sums, s.outputs,
+                  [&](const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
+                      int64_t signs_stride) {
+                    path().dual.memory_to_float(first.data(), second.data(), stride, s.frames,
+                                                weights, scales.data(), end, residual, out, signs,
+                                                signs_stride);
+                  });
+    ASSERT_TRUE(first.intact() && second.intact() && scales.intact());
+  }
+}
+
 TEST_P(KernelsTest, MemoryFilterReachesBothEndsOfTheRange) {
   constexpr int kChannels = 40;
   for (const int taps : {1, 3, 4, 5, 7, 8, 9, 15, 16, 63, 64, 1000}) {

@@ -60,7 +60,7 @@ class MemoryOp : public BinaryOp {
     }
     weights_.Assign(weights.data(), taps, outputs(), look_back_, stride_back_, stride_ahead_);
     scratch_.Assign((is_dual() ? 2 : 1) * frames_ * PaddedWords(channels()));
-    repeated_.Assign(multiple_ > 1 ? frames_ * weights_.stride : 0);
+    repeated_.Assign(multiple_ > 1 ? (is_dual() ? 2 : 1) * frames_ * weights_.stride : 0);
     if (is_dual()) {
       const int64_t padded = (int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock;
       sums_.Assign(padded);
@@ -102,7 +102,7 @@ class MemoryOp : public BinaryOp {
       } else {
         CopyRows(o, b * frames_, frames_, channels(), 1, scratch_.data(), stride);
       }
-      clip = Repeated(clip, &stride);
+      clip = Repeated(clip, repeated_.data(), &stride);
       const int64_t at = b * frames_ * outputs();
       if (to_bits()) {
         path().memory_to_bits(clip, stride, frames_, weights_, thresholds_.data(),
@@ -120,17 +120,14 @@ class MemoryOp : public BinaryOp {
   }
 
  private:
-  // The channels of a packed clip as often as the outputs read them.
-  const uint32_t* Repeated(const uint32_t* clip, int64_t* stride) {
+  // The channels of a packed clip as often as the outputs read them, at `to` unless that is once.
+  const uint32_t* Repeated(const uint32_t* clip, uint32_t* to, int64_t* stride) {
     if (multiple_ == 1) return clip;
-    RepeatChannels(clip, *stride, frames_, channels(), multiple_, repeated_.data(),
-                   weights_.stride);
+    RepeatChannels(clip, *stride, frames_, channels(), multiple_, to, weights_.stride);
     *stride = weights_.stride;
-    return repeated_.data();
+    return to;
   }
 
-  // dot1 + scale * dot2 by two filters, both exact: first 0 + scale * dot2, which the second adds
-  // as a residual to dot1 * 1 + 0.
   void RunDual(const Operands& o, int64_t b) {
     const int64_t stride = PaddedWords(channels());
     uint32_t *first = scratch_.data(), *second = first + frames_ * stride;
@@ -138,22 +135,32 @@ class MemoryOp : public BinaryOp {
     path().dual.split_over_time(static_cast<const float*>(o.x) + b * frames_ * channels(),
                                 frames_, channels(), shift(0).data(), shift(1).data(), first,
                                 second, stride, sums_.data());
-    for (int n = 0; n < outputs(); ++n) {
-      scales_[n] = sums_[n / multiple_] / static_cast<float>(frames_);
+    float* scale = scales_.data();
+    for (int c = 0; c < channels(); ++c) {
+      const float mean = sums_[c] / static_cast<float>(frames_);
+      for (int i = 0; i < multiple_; ++i) *scale++ = mean;
     }
     const int64_t at = b * frames_ * outputs();
     float* out = static_cast<float*>(o.out) + at;
-    int64_t clip_stride = stride;
-    const uint32_t* clip = Repeated(second, &clip_stride);
-    path().memory_to_float(clip, clip_stride, frames_, weights_,
+    const float* residual = o.residual == nullptr ? nullptr : o.residual + at;
+    uint32_t* signs = o.signs == nullptr ? nullptr : o.signs + b * frames_ * o.signs_stride;
+    int64_t clip_stride = stride, unused = stride;
+    const uint32_t* first_clip = Repeated(first, repeated_.data(), &clip_stride);
+    const uint32_t* second_clip =
+        Repeated(second, repeated_.data() + frames_ * weights_.stride, &unused);
+    if (path().dual.memory_to_float != nullptr && Reduction() <= kMostDualTaps) {
+      path().dual.memory_to_float(first_clip, second_clip, clip_stride, frames_, weights_,
+                                  scales_.data(), float_end(), residual, out, signs,
+                                  o.signs_stride);
+      return;
+    }
+    // Two filters, both exact: first 0 + scale * dot2, which the second adds as a residual to
+    // dot1 * 1 + 0.
+    path().memory_to_float(second_clip, clip_stride, frames_, weights_,
                            {scales_.data(), zeros_.data(), 1.0f, false}, nullptr, out, nullptr, 0);
-    clip_stride = stride;
-    clip = Repeated(first, &clip_stride);
-    path().memory_to_float(clip, clip_stride, frames_, weights_,
+    path().memory_to_float(first_clip, clip_stride, frames_, weights_,
                            {ones_.data(), zeros_.data(), 1.0f, true}, out, out, nullptr, 0);
-    path().dual.values_to_float(out, frames_, outputs(), float_end(),
-                                o.residual == nullptr ? nullptr : o.residual + at, out,
-                                o.signs == nullptr ? nullptr : o.signs + b * frames_ * o.signs_stride,
+    path().dual.values_to_float(out, frames_, outputs(), float_end(), residual, out, signs,
                                 o.signs_stride);
   }
 
