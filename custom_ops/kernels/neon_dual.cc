@@ -64,16 +64,6 @@ BIFSMN_NEON_INLINE uint32_t WordOf(const uint32x4_t m[kGroups]) {
   return vgetq_lane_u32(vreinterpretq_u32_u8(sum), 0);
 }
 
-// 32 bytes of masks for each of two words; gives the words side by side.
-BIFSMN_NEON_INLINE uint32x2_t WordsOf(const uint8x16_t bytes[4]) {
-  const uint8x16_t places = NeonBitOfLane();
-  uint8x16_t m[4];
-  BIFSMN_NEON_UNROLL
-  for (int i = 0; i < 4; ++i) m[i] = vandq_u8(bytes[i], places);
-  const uint8x16_t sum = vpaddq_u8(vpaddq_u8(m[0], m[1]), vpaddq_u8(m[2], m[3]));
-  return vreinterpret_u32_u8(vget_low_u8(vpaddq_u8(sum, sum)));
-}
-
 // Halves of 32 lanes of 32 bits: kEnd 0 for the lowest byte of each, 1 for the highest.
 template <int kEnd>
 BIFSMN_NEON_INLINE void Narrow(const uint16x8_t lanes[kGroups], uint8x16_t bytes[2]) {
@@ -126,14 +116,26 @@ BIFSMN_NEON_INLINE void SplitWord(const float* x, const float* shift0, const flo
   bytes[1] = pinned::Cmge0(bytes[1]);
   BIFSMN_NEON_UNROLL
   for (int g = 0; g < kGroups; ++g) lanes[g] = vreinterpretq_u16_u32(pinned::Fcmge0(r[g]));
-  BIFSMN_NEON_UNROLL
-  for (int g = 0; g < kGroups; ++g) r[g] = pinned::Fabs(r[g]);
   Narrow<0>(lanes, bytes + 2);
+  // Masks of both words to bits; the magnitudes fill the gaps of this one chain.
+  const uint8x16_t places = NeonBitOfLane();
   BIFSMN_NEON_UNROLL
-  for (int g = 0; g < kGroups; ++g) sums[g] = pinned::Fadd(sums[g], r[g]);
-  const uint32x2_t words = WordsOf(bytes);
-  *first = vget_lane_u32(words, 0);
-  *second = vget_lane_u32(words, 1);
+  for (int i = 0; i < 4; ++i) bytes[i] = pinned::And(bytes[i], places);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < 4; ++g) r[g] = pinned::Fabs(r[g]);
+  bytes[0] = pinned::Addp(bytes[0], bytes[1]);
+  bytes[2] = pinned::Addp(bytes[2], bytes[3]);
+  BIFSMN_NEON_UNROLL
+  for (int g = 4; g < 8; ++g) r[g] = pinned::Fabs(r[g]);
+  bytes[0] = pinned::Addp(bytes[0], bytes[2]);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < 4; ++g) sums[g] = pinned::Fadd(sums[g], r[g]);
+  bytes[0] = pinned::Addp(bytes[0], bytes[0]);
+  BIFSMN_NEON_UNROLL
+  for (int g = 4; g < 8; ++g) sums[g] = pinned::Fadd(sums[g], r[g]);
+  const uint32x4_t words = vreinterpretq_u32_u8(bytes[0]);
+  vst1q_lane_u32(first, words, 0);
+  vst1q_lane_u32(second, words, 1);
 }
 
 void PackShifted(const float* x, int64_t rows, int channels, const float* shift, uint32_t* out,

@@ -611,7 +611,8 @@ TEST_P(KernelsTest, DualScaleDenseAgreesWithReference) {
   if (path().dual.dense_to_float == nullptr) GTEST_SKIP() << "no such kernel";
   TestData data(25);
   for (int round = 0; round < 160; ++round) {
-    const int rows = data.Int(1, 9), reduction = round < 8 ? 128 * (round % 4 + 1) : data.Int(1, 600);
+    const int rows = data.Int(1, 9);
+    const int reduction = round < 8 ? 128 * (round % 4 + 1) : data.Int(1, 600);
     const int outputs = round < 60 ? InterestingSizes()[round] : data.Int(1, 2) * 128;
     SCOPED_TRACE(testing::Message() << rows << " x " << reduction << " x " << outputs);
     const auto w = data.Bits(outputs, reduction);

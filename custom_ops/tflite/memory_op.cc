@@ -135,10 +135,19 @@ class MemoryOp : public BinaryOp {
     path().dual.split_over_time(static_cast<const float*>(o.x) + b * frames_ * channels(),
                                 frames_, channels(), shift(0).data(), shift(1).data(), first,
                                 second, stride, sums_.data());
-    float* scale = scales_.data();
-    for (int c = 0; c < channels(); ++c) {
-      const float mean = sums_[c] / static_cast<float>(frames_);
-      for (int i = 0; i < multiple_; ++i) *scale++ = mean;
+    // By constant steps, which compilers turn into vectors.
+    float* means = sums_.data();
+    const float frames = static_cast<float>(frames_);
+    for (int64_t c = 0; c < sums_.size(); c += kEndBlock) {
+      for (int i = 0; i < kEndBlock; ++i) means[c + i] /= frames;
+    }
+    const float* scales = means;
+    if (multiple_ > 1) {
+      float* scale = scales_.data();
+      scales = scale;
+      for (int c = 0; c < channels(); ++c) {
+        for (int i = 0; i < multiple_; ++i) *scale++ = means[c];
+      }
     }
     const int64_t at = b * frames_ * outputs();
     float* out = static_cast<float*>(o.out) + at;
@@ -150,14 +159,14 @@ class MemoryOp : public BinaryOp {
         Repeated(second, repeated_.data() + frames_ * weights_.stride, &unused);
     if (path().dual.memory_to_float != nullptr && Reduction() <= kMostDualTaps) {
       path().dual.memory_to_float(first_clip, second_clip, clip_stride, frames_, weights_,
-                                  scales_.data(), float_end(), residual, out, signs,
+                                  scales, float_end(), residual, out, signs,
                                   o.signs_stride);
       return;
     }
     // Two filters, both exact: first 0 + scale * dot2, which the second adds as a residual to
     // dot1 * 1 + 0.
     path().memory_to_float(second_clip, clip_stride, frames_, weights_,
-                           {scales_.data(), zeros_.data(), 1.0f, false}, nullptr, out, nullptr, 0);
+                           {scales, zeros_.data(), 1.0f, false}, nullptr, out, nullptr, 0);
     path().memory_to_float(first_clip, clip_stride, frames_, weights_,
                            {ones_.data(), zeros_.data(), 1.0f, true}, out, out, nullptr, 0);
     path().dual.values_to_float(out, frames_, outputs(), float_end(), residual, out, signs,
