@@ -259,8 +259,8 @@ def deployed_form(layer):
     if form is None:
         raise ConversionError(
             "The operators binarize an activation to the sign of its difference from a constant "
-            "per channel, or to two such signs (docs/ops.md). Not so this binarizer, for instance "
-            "because it scales by the mean of a whole clip. "
+            "per channel, or to two such signs (docs/ops.md). This binarizer scales by the mean "
+            "of a whole clip, or has a zero between its signs. "
             f"Received: binarizer={layer.binarizer.name!r}"
         )
     return form
@@ -309,6 +309,6 @@ def check_convertible(model, thin, allow_untrained):
             raise ConversionError(
                 f"Switch {switch} was never trained: its normalizations hold their initial "
                 "values. Train all switches with ThinnableDistiller, convert fewer with `thin`, "
-                f"or pass allow_untrained=True. Received: thin={switch}"
+                f"or, from Python, pass allow_untrained=True. Received: thin={switch}"
             )
     return switches
