@@ -5,7 +5,7 @@ from keras import initializers, ops
 
 from bifsmn_tf.layers.binarized import BinarizedLayer
 from bifsmn_tf.layers.binary_conv2d import pair
-from bifsmn_tf.layers.initializers import serialize_initializer, uniform_fan_in
+from bifsmn_tf.layers.initializers import serialize_initializer
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
@@ -62,12 +62,12 @@ class BinaryDepthwiseConv2D(BinarizedLayer):
                 f"channels). Received: input_shape={tuple(input_shape)}"
             )
         channels = input_shape[-1]
-        uniform = uniform_fan_in(self.kernel_size[0] * self.kernel_size[1])
         self._add_weights(
             channels,
             (*self.kernel_size, channels),
-            self.kernel_initializer or uniform,
-            self.bias_initializer or uniform,
+            fan_in=self.kernel_size[0] * self.kernel_size[1],
+            kernel_initializer=self.kernel_initializer,
+            bias_initializer=self.bias_initializer,
         )
 
     @property
