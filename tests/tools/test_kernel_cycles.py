@@ -95,20 +95,17 @@ _PROGRAM = r"""
 #include <cstdio>
 #include <cstdlib>
 #include "custom_ops/kernels/neon_dense.h"
-#include "custom_ops/kernels/neon_fbck.h"
 using namespace bifsmn;
 int main(int, char** argv) {
-  const NeonTiles fbck = NeonFbckTiles();
-  const NeonTiles tree = {NeonTree8x1K128A53, NeonTree8x1K256A53, NeonTree8x1K128AddA53,
-                          NeonTree8x1K256AddA53, NeonTree8x2K128BitsA53, NeonTree8x1K256BitsA53};
-  const bool paper = argv[1][0] == 'f';
+  KernelPath path = {};
+  argv[1][0] == 'f' ? NeonUseFbck(&path) : NeonUseTree(&path);
   const int reduction = std::atoi(argv[2]), outputs = 256;
   static uint32_t weights[256 * 8], a[8 * 8], bits[8 * 8];
   static int16_t limits[256];
   for (uint32_t& word : weights) word = std::rand();
   DenseWeights w;
-  (paper ? NeonFbckPrepare : NeonDensePrepare)(weights, outputs, reduction, &w);
-  NeonDenseToBits(paper ? fbck : tree, a, 8, w, BitsEnd{limits}, bits, 8);
+  path.dense_prepare(weights, outputs, reduction, &w);
+  path.dense_to_bits(a, 8, w, BitsEnd{limits}, bits, 8);
   return bits[0] == 1;
 }
 """
@@ -121,8 +118,8 @@ def program(tools_dir, tmp_path_factory):
     source.write_text(_PROGRAM)
     root = tools_dir.parent
     kernels = root / "custom_ops" / "kernels"
-    names = ["neon_dense.cc", "neon_ends.cc", "neon_fbck_4x16_a53.cc", "neon_tree_8x1_a53.cc",
-             "neon_tree_8x2_k128_a53.cc"]  # fmt: skip
+    names = ["log_mel.cc", "neon_dense.cc", "neon_ends.cc", "neon_fbck_4x16_a53.cc",
+             "neon_tree_8x1_a53.cc", "neon_tree_8x2_k128_a53.cc"]  # fmt: skip
     subprocess.run(
         [_COMPILER, "-O2", "-std=c++17", "-ffp-contract=off", "-static", f"-I{root}", source,
          *[kernels / name for name in names], "-o", binary], check=True,
