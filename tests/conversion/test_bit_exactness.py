@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SIZES, give_statistics
+from trained_like import SIZES, give_statistics
 
 from bifsmn_tf.conversion import Deployment
 from bifsmn_tf.models import FSMN, BiFSMN, BiFSMNv2

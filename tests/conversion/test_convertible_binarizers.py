@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import SIZES, give_statistics
+from trained_like import SIZES, give_statistics
 
 from bifsmn_tf import binarizers
 from bifsmn_tf.conversion import ConversionError, convert, convert_with_report
