@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from bifsmn_tf import _keras_registration, optimizers
+from bifsmn_tf.binarizers.base import Binarizer
 from bifsmn_tf.layers.binarized import binarized_layers
 from bifsmn_tf.models.variables import variables_by_path
 
@@ -265,10 +266,7 @@ class ThinnableDistiller(keras.Model):
             teacher_logits = ops.stop_gradient(teacher_logits)
             teacher_blocks = [ops.stop_gradient(block) for block in teacher_blocks]
         results = []
-        for switch in self.student.switches:
-            logits, blocks = self.student(
-                x, thin=switch, training=training, return_blocks=True
-            )
+        for switch, (logits, blocks) in self._run_switches(x, training):
             # Keras divides a loss by the number of replicas; that is done once, for the total.
             cross_entropy = self._classification_loss(y, logits, sample_weight) * _replicas()
             # Every call of the student clears what its layers added in the one before.
@@ -289,6 +287,20 @@ class ThinnableDistiller(keras.Model):
                 }
             )
         return results
+
+    def _run_switches(self, x, training):
+        """Yields every switch with its logits and block outputs."""
+        student = self.student
+        adds_losses = any(
+            type(layer.binarizer).activation_loss is not Binarizer.activation_loss
+            for layer in binarized_layers(student)
+        )
+        if hasattr(student, "call_switches") and not adds_losses:
+            yield from zip(student.switches, student.call_switches(x, training=training))
+            return
+        # A switch's own added losses are told apart by calling the student once for each.
+        for switch in student.switches:
+            yield switch, student(x, thin=switch, training=training, return_blocks=True)
 
     def total_loss(self, switch_losses):
         """Weighted sum of the switches' losses, Eq. (15)."""

@@ -108,7 +108,7 @@ def test_paper_recipe():
     assert (student.learning_rate, student.epochs, student.batch_size) == (5e-3, 300, 96)
     optimizer = teacher.make_optimizer(10, 7)
     assert optimizer.nesterov and optimizer.momentum == 0.9 and optimizer.coupled_decay == 1e-2
-    with pytest.raises(ValueError, match="default, paper"):
+    with pytest.raises(ValueError, match="default, light, paper"):
         recipes.get("best", "student")
 
 
@@ -120,10 +120,10 @@ def test_even_batch_size(count, size):
 
 
 def test_training_batches_can_start_at_any_epoch(data):
-    dataset, steps = training_batches(data, 16, seed=3)
+    dataset, steps = training_batches(data, RECIPE, seed=3)
     assert steps == len(list(dataset))
     second = next(iter(dataset))
-    late, _ = training_batches(data, 16, seed=3, first_epoch=1)
+    late, _ = training_batches(data, RECIPE, seed=3, first_epoch=1)
     for a, b in zip(second, next(iter(late))):
         np.testing.assert_array_equal(a, b)
 
@@ -338,7 +338,7 @@ def test_a_network_of_another_architecture(data, name):
     (types.SimpleNamespace(num_samples=8192), (8192,)),
 ])  # fmt: skip
 def test_inputs_that_a_network_wants(data, network, shape):
-    dataset, _ = training_batches(data, 4, seed=0, network=network)
+    dataset, _ = training_batches(data, dataclasses.replace(RECIPE, batch_size=4), seed=0, network=network)
     assert tuple(dataset.element_spec[0].shape[1:]) == shape
     inputs, _ = next(iter(validation_batches(data, network=network)))
     assert tuple(inputs.shape[1:]) == shape

@@ -105,6 +105,26 @@ def positive_float(text):
     return value
 
 
+def share(text):
+    """Argument type: a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1. Received: {text}")
+    return value
+
+
+def recipe(text):
+    """Argument type: the name of a recipe, or a JSON file that exists."""
+    if text in ("default", "light", "paper"):
+        return text
+    path = Path(text)
+    if path.suffix == ".json" and path.is_file():
+        return path
+    raise argparse.ArgumentTypeError(
+        f"expected default, light, paper or a JSON file. Received: {text}"
+    )
+
+
 def task(text):
     """Argument type: 10, 12, 20, 35 or words separated by commas."""
     if text.isdigit():

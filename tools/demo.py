@@ -95,14 +95,16 @@ def main(argv=None):
     left = max(left, 0.1)
     _step(2, f"Training a float teacher, {60 * left * _TEACHER_SHARE:.0f} s")
     teacher = recipes.train_teacher(
-        data, seed=arguments.seed, minutes=left * _TEACHER_SHARE
+        data, recipe="light", seed=arguments.seed, minutes=left * _TEACHER_SHARE
     ).model
     save_model(teacher, files["teacher.keras"])
 
     left = (1 - _RESERVE) * arguments.minutes - (time.monotonic() - started) / 60
     left = max(left, 0.1)
     _step(3, f"Training a BiFSMN with HED, {60 * left:.0f} s (validation accuracy per switch)")
-    student = recipes.train_student(data, teacher, seed=arguments.seed, minutes=left).model
+    student = recipes.train_student(
+        data, teacher, recipe="light", seed=arguments.seed, minutes=left
+    ).model
     save_model(student, files["student.keras"])
 
     _step(4, "Converting")

@@ -57,8 +57,9 @@ def parser():
         help="switches of the student (default all three; fsmn: 1.0 only)",
     )  # fmt: skip
     group.add_argument(
-        "--switch-all-bn", action="store_true",
-        help="statistics per switch in every batch normalization of a block",
+        "--switch-all-bn", action=argparse.BooleanOptionalAction, default=None,
+        help="statistics per switch in every batch normalization of a block (default: yes, with "
+        "the paper's recipe no)",
     )  # fmt: skip
     group.add_argument(
         "--teacher", type=Path, metavar="FILE.keras",
@@ -66,7 +67,11 @@ def parser():
     )  # fmt: skip
 
     group = result.add_argument_group("training")
-    group.add_argument("--recipe", choices=("default", "paper"), default="default")
+    group.add_argument(
+        "--recipe", type=_common.recipe, default="default", metavar="default|light|paper|FILE",
+        help="light: the papers' augmentation; paper: theirs in all; or a JSON file as "
+        "tools/tune.py writes it (default %(default)s)",
+    )  # fmt: skip
     group.add_argument("--teacher-epochs", type=_common.positive_int, metavar="N")
     group.add_argument("--epochs", type=_common.natural_int, metavar="N", help="of the student")
     group.add_argument("--batch-size", type=_common.positive_int, metavar="N", help="default 96")
@@ -87,8 +92,23 @@ def parser():
     group.add_argument(
         "--logits", choices=("soft", "mse", "none"),
         help="distillation of logits: of softened probabilities, or their mean squared "
-        "difference (default: soft, bifsmnv2: mse)",
+        "difference (default: soft; with the paper's recipe none, bifsmnv2: mse)",
     )  # fmt: skip
+    group.add_argument(
+        "--temperature", type=_common.positive_float, default=2.0,
+        help="of softened probabilities (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--logits-weight", type=_common.positive_float, metavar="WEIGHT",
+        help="weight of the distillation of logits (default: soft 1, mse 0.01)",
+    )  # fmt: skip
+    group.add_argument(
+        "--masks", type=_common.share, metavar="P",
+        help="share of the student's clips with masked bands and frames",
+    )  # fmt: skip
+    group.add_argument(
+        "--mixup", type=_common.share, metavar="P", help="share of the student's clips mixed"
+    )
     group.add_argument(
         "--initialize", action=argparse.BooleanOptionalAction, default=True,
         help="start the student from the teacher's weights",
@@ -132,11 +152,14 @@ def _train(arguments):
 
     student = recipes.STUDENTS[arguments.model]
     arguments.distillation = arguments.distillation or student.distillation
-    arguments.logits = arguments.logits or student.logits
+    paper = arguments.recipe == "paper"
+    arguments.logits = arguments.logits or (student.paper_logits if paper else student.logits)
     needs_teacher = arguments.initialize or {arguments.distillation, arguments.logits} != {"none"}
     if student.thinnable:
         _refuse(arguments, "mode")
         arguments.thin = arguments.thin or (1.0, 0.5, 0.25)
+        if arguments.switch_all_bn is None:
+            arguments.switch_all_bn = not paper
         size = {"variant": arguments.variant}
         network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
     else:
@@ -170,10 +193,14 @@ def _train(arguments):
     }  # fmt: skip
     common = {"folder": out, "seed": arguments.seed, "jit_compile": arguments.jit}
 
-    def recipe(network, rate):
-        changes = {"batch_size": arguments.batch_size, "learning_rate": rate}
+    chosen = arguments.recipe
+    if isinstance(chosen, Path):
+        chosen = recipes.read(chosen)
+
+    def recipe(network, rate, **changes):
+        changes.update(batch_size=arguments.batch_size, learning_rate=rate)
         return dataclasses.replace(
-            recipes.get(arguments.recipe, network),
+            recipes.get(chosen, network),
             **{name: value for name, value in changes.items() if value is not None},
         )
 
@@ -210,10 +237,14 @@ def _train(arguments):
             data,
             teacher if needs_teacher else None,
             model,
-            recipe=recipe("student", arguments.learning_rate),
+            recipe=recipe(
+                "student", arguments.learning_rate, masks=arguments.masks, mixup=arguments.mixup
+            ),
             epochs=arguments.epochs,
             distillation=arguments.distillation,
-            logits=arguments.logits,
+            logits=recipes.make_logits(
+                arguments.logits, arguments.temperature, arguments.logits_weight
+            ),
             gamma=arguments.gamma,
             initialize=arguments.initialize,
             settings={
@@ -224,6 +255,8 @@ def _train(arguments):
                 "distillation": arguments.distillation,
                 "gamma": arguments.gamma,
                 "logits": arguments.logits,
+                "temperature": arguments.temperature,
+                "logits_weight": arguments.logits_weight,
                 "initialize": arguments.initialize,
             },
             **common,

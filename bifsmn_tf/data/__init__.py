@@ -9,6 +9,10 @@ from bifsmn_tf.data.synthetic import make_synthetic
 # does not need it.
 _LAZY = {
     "WaveformAugmentation": "augment",
+    "RobustAugmentation": "robust_augment",
+    "Robustness": "robust_augment",
+    "FeatureViews": "feature_views",
+    "Mixup": "mixup",
     "SpectrogramAugmentation": "spectrogram_augment",
     "log_mel_features": "features",
 }
@@ -17,6 +21,10 @@ __all__ = [
     "BadAudioFile",
     "CLIP_SAMPLES",
     "Example",
+    "FeatureViews",
+    "Mixup",
+    "RobustAugmentation",
+    "Robustness",
     "SAMPLE_RATE",
     "SpeechCommands",
     "SpectrogramAugmentation",

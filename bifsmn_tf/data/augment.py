@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from bifsmn_tf.data import audio_files
+from bifsmn_tf.data.draws import coin, draw
+from bifsmn_tf.data.noise_bank import NoiseBank
 
 
 class WaveformAugmentation:
@@ -87,7 +89,7 @@ class WaveformAugmentation:
         self.shift_probability = shift_probability
         self.max_shift = int(max_shift)
         self.clip_samples = int(clip_samples)
-        self._noise = _NoiseBank(noise, self.clip_samples) if noise else None
+        self._noise = NoiseBank(noise, self.clip_samples) if noise else None
 
     def __call__(self, waveforms, seed) -> tf.Tensor:
         """Augments a batch.
@@ -109,18 +111,18 @@ class WaveformAugmentation:
         if self._noise is not None:
             waveforms = self._mix_noise(waveforms, noise_seed)
         batch = tf.shape(waveforms)[0]
-        gain = _draw(batch, gain_seed, self.gain_probability, self.gain, 1.0)
-        speed = _draw(batch, speed_seed, self.speed_probability, self.speed, 0.0)
+        gain = draw(batch, gain_seed, self.gain_probability, self.gain, 1.0)
+        speed = draw(batch, speed_seed, self.speed_probability, self.speed, 0.0)
         low, high = -self.max_shift, self.max_shift + 1
         shift_coin, shift_value = tf.unstack(tf.random.split(shift_seed, 2))
         shift = tf.random.stateless_uniform([batch], shift_value, low, high, tf.int32)
-        shift = tf.where(_coin(batch, shift_coin, self.shift_probability), shift, 0)
+        shift = tf.where(coin(batch, shift_coin, self.shift_probability), shift, 0)
         return _resample_and_shift(waveforms * gain[:, None], speed, shift, self.clip_samples)
 
     def _mix_noise(self, waveforms, seed):
         volume_seed, crop_seed = tf.unstack(tf.random.split(seed, 2))
         batch = tf.shape(waveforms)[0]
-        volume = _draw(batch, volume_seed, self.noise_probability, self.noise_volume, 0.0)
+        volume = draw(batch, volume_seed, self.noise_probability, self.noise_volume, 0.0)
         # Crops are cut only for the clips that get noise: gathering is the costly part.
         rows = tf.where(volume > 0)
         crops = self._noise.crops(tf.shape(rows)[0], crop_seed)
@@ -129,54 +131,6 @@ class WaveformAugmentation:
             rows, crops, tf.cast([batch, self.clip_samples], tf.int64)
         )
         return (1.0 - volume) * waveforms + volume * added
-
-
-class _NoiseBank:
-    """Background noise laid end to end, from which a batch of crops is cut at once."""
-
-    def __init__(self, recordings, clip_samples: int):
-        self._clip_samples = clip_samples
-        checked = []
-        for i, recording in enumerate(recordings):
-            recording = np.asarray(recording, np.float32)
-            if recording.ndim != 1 or recording.shape[0] == 0:
-                raise ValueError(
-                    "`noise` must hold 1-D arrays that are not empty. "
-                    f"Received: shape {recording.shape} at index {i}"
-                )
-            repeats = -(-(clip_samples + 1) // recording.shape[0])
-            checked.append(np.tile(recording, repeats))
-        lengths = np.array([r.shape[0] for r in checked])
-        # NumPy arrays: a tensor made here could belong to a graph that is gone when it is used.
-        self._samples = np.concatenate(checked)
-        self._starts = (np.cumsum(lengths) - lengths).astype(np.int32)
-        self._choices = (lengths - clip_samples).astype(np.int32)
-        with tf.init_scope():
-            self._samples = tf.constant(self._samples)
-
-    def crops(self, count, seed) -> tf.Tensor:
-        file_seed, start_seed = tf.unstack(tf.random.split(seed, 2))
-        number = len(self._starts)
-        index = tf.random.stateless_uniform([count], file_seed, 0, number, tf.int32)
-        choices = tf.gather(self._choices, index)
-        position = tf.random.stateless_uniform([count], start_seed)
-        offset = tf.minimum(
-            tf.cast(position * tf.cast(choices, tf.float32), tf.int32), choices - 1
-        )
-        start = tf.gather(self._starts, index) + offset
-        return tf.gather(self._samples, start[:, None] + tf.range(self._clip_samples)[None])
-
-
-def _coin(batch, seed, probability):
-    return tf.random.stateless_uniform([batch], seed) < probability
-
-
-def _draw(batch, seed, probability, bounds, otherwise):
-    """Uniform values, or `otherwise` where the step is not taken."""
-    coin_seed, value_seed = tf.unstack(tf.random.split(seed, 2))
-    low, high = float(bounds[0]), float(bounds[1])
-    value = low + (high - low) * tf.random.stateless_uniform([batch], value_seed)
-    return tf.where(_coin(batch, coin_seed, probability), value, otherwise)
 
 
 def _resample_and_shift(waveforms, speed, shift, length: int):

@@ -101,3 +101,69 @@ def batches(
     dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def view_batches(
+    views,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    batch_size: int = 96,
+    seed: int = 0,
+    spectrogram_augment=None,
+    mixup=None,
+) -> tf.data.Dataset:
+    """Makes a dataset of shuffled batches from features made once, one epoch per iteration.
+
+    Epoch e takes view e modulo their number. A last batch that would be smaller is left out.
+
+    Args:
+        views: `bifsmn_tf.data.feature_views.FeatureViews`.
+        labels: Integer array of shape `(n,)`.
+        num_classes: Number of labels.
+        batch_size: Clips per batch, at most n.
+        seed: Of order, masks and mixing.
+        spectrogram_augment: None, or a callable `(features, seed) -> features` on batches.
+        mixup: None, or a `bifsmn_tf.data.mixup.Mixup`.
+
+    Returns:
+        A dataset of (features, labels): features float32, labels as shares of the classes,
+        float32 `(B, num_classes)`.
+    """
+    labels = np.asarray(labels, np.int32)
+    count = len(labels)
+    num_batches = count // batch_size
+    epochs = itertools.count()
+
+    def epoch_of_batches():
+        epoch = next(epochs)
+        rng = np.random.default_rng([seed % 2**63, epoch])
+        order = rng.permutation(count)
+        seeds = rng.integers(2**31, size=(num_batches, 2), dtype=np.int32)
+        features = views[epoch % len(views)]
+        views.prepare((epoch + 1) % len(views))
+        for batch in range(num_batches):
+            rows = order[batch * batch_size : (batch + 1) * batch_size]
+            yield features[rows], labels[rows], seeds[batch]
+
+    def prepare(features, label, batch_seed):
+        features = tf.cast(features, tf.float32)
+        label = tf.one_hot(label, num_classes)
+        mask_seed, mix_seed = tf.unstack(tf.random.split(batch_seed, 2))
+        if spectrogram_augment is not None:
+            features = spectrogram_augment(features, mask_seed)
+        if mixup is not None:
+            features, label = mixup(features, label, mix_seed)
+        return features, label
+
+    dataset = tf.data.Dataset.from_generator(
+        epoch_of_batches,
+        output_signature=(
+            tf.TensorSpec((batch_size, *views.shape), tf.float16),
+            tf.TensorSpec((batch_size,), tf.int32),
+            tf.TensorSpec((2,), tf.int32),
+        ),
+    )
+    dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return dataset.prefetch(tf.data.AUTOTUNE)

@@ -22,7 +22,7 @@ class SpectrogramAugmentation:
         freq_mask: int = 8,
         time_mask: int = 8,
         probability: float = 0.5,
-        value: float = -100.0,
+        value: float | None = -100.0,
         shape: tuple[int, int] = (32, 32),
         num_masks: int = 1024,
         seed: int = 0,
@@ -33,7 +33,8 @@ class SpectrogramAugmentation:
             freq_mask: Masked bands are fewer than this; 0 masks none.
             time_mask: Masked frames are fewer than this; 0 masks none.
             probability: Probability that a clip is masked at all.
-            value: What masked values become, in dB; -100 is digital silence.
+            value: What masked values become, in dB; -100 is digital silence, None the mean of
+                the clip.
             shape: Number of mel bands and frames.
             num_masks: Size of the stock.
             seed: Of the stock.
@@ -82,7 +83,11 @@ class SpectrogramAugmentation:
         masked = tf.random.stateless_uniform([batch], coin_seed) < self.probability
         index = tf.random.stateless_uniform([batch], mask_seed, 0, len(self._keep), tf.int32)
         keep = tf.gather(self._keep, index) | ~masked[:, None, None, None]
-        return tf.where(keep, features, tf.cast(self.value, features.dtype))
+        if self.value is None:
+            value = tf.reduce_mean(features, axis=(1, 2, 3), keepdims=True)
+        else:
+            value = tf.cast(self.value, features.dtype)
+        return tf.where(keep, features, value)
 
 
 def _draw_masks(freq_mask, time_mask, bands, frames, count, seed) -> np.ndarray:

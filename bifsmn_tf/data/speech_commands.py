@@ -116,7 +116,7 @@ class SpeechCommands:
                 f"Received: on_bad_file={on_bad_file!r}"
             )
         self._on_bad_file = on_bad_file
-        self._cache_dir = None if cache_dir is None else Path(cache_dir)
+        self.cache_dir = None if cache_dir is None else Path(cache_dir)
         splits.check_percentages(validation_percentage, testing_percentage)
 
         extra = tasks.has_extra_classes(task)
@@ -314,9 +314,9 @@ class SpeechCommands:
     def _read_clips(self, subset: str) -> tuple[np.ndarray, np.ndarray]:
         examples = self.examples(subset)
         key = None
-        if self._cache_dir is not None:
+        if self.cache_dir is not None:
             key = clip_cache.key(examples)
-            cached = clip_cache.load(self._cache_dir, key)
+            cached = clip_cache.load(self.cache_dir, key)
             if cached is not None:
                 return cached
         samples = np.zeros((len(examples), audio_files.CLIP_SAMPLES), np.int16)
@@ -342,7 +342,7 @@ class SpeechCommands:
                 )
         samples.flags.writeable = False
         if key is not None:
-            clip_cache.store(self._cache_dir, key, samples, labels)
+            clip_cache.store(self.cache_dir, key, samples, labels)
         return samples, labels
 
     def _read_noise(self) -> dict[Path, np.ndarray]:

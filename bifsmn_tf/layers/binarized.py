@@ -89,22 +89,28 @@ class BinarizedLayer(layers.Layer):
         window = ops.broadcast_to(values, (1, *self._window, values.shape[0]))
         return ops.reshape(self._contract(window, kernel), (-1,))
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         if self.binarizer is None:
             return self._with_bias(self._contract(self._pad(inputs), self.kernel))
         loss = self.binarizer.activation_loss(inputs)
         if loss is not None:
             self.add_loss(loss)
-        return self._call_channel(inputs) if self._official is None else self._call_official(inputs)
+        if self._official is not None:
+            return self._call_official(inputs)
+        return self._call_channel(inputs, training)
 
     def _with_bias(self, x):
         return x if self.bias is None else x + self.bias
 
-    def _call_channel(self, inputs):
+    def _call_channel(self, inputs, training):
         terms, shift = self.binarizer.activation(
             inputs, self.binarizer_variables, self._scale_axes
         )
         binary, weight_scale = self.binary_weight()
+        if training and len(terms) > 1:
+            # Scales are constant over what one output sums, so that terms can be added before or
+            # after. Before is half the work; after is what deployed bits do, to the last bit.
+            terms = [(sum(bits if s is None else bits * s for bits, s in terms), None)]
         total = None
         for bits, scale in terms:
             dot = self._contract(self._pad(bits), binary)

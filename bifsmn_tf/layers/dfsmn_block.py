@@ -127,11 +127,14 @@ class DFSMNBlock(layers.Layer):
                 f"`switch` should be an integer from 0 to {self.num_switches - 1}. "
                 f"Received: switch={switch!r}"
             )
-        memory = self.memory_norm(self.memory(inputs), switch=switch, training=training)
+        memory = self.memory(inputs, training=training)
+        memory = self.memory_norm(memory, switch=switch, training=training)
         x = inputs + self.memory_activation(memory)
-        hidden = self.hidden_norm(self.hidden(x), switch=switch, training=training)
+        hidden = self.hidden(x, training=training)
+        hidden = self.hidden_norm(hidden, switch=switch, training=training)
         hidden = self.hidden_dropout(self.hidden_activation(hidden), training=training)
-        output = self.output_norm(self.projection(hidden), switch=switch, training=training)
+        output = self.projection(hidden, training=training)
+        output = self.output_norm(output, switch=switch, training=training)
         output = self.output_activations[switch](output)
         return x + self.output_dropout(output, training=training)
 

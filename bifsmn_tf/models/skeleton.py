@@ -211,10 +211,10 @@ class DFSMNSkeleton(Model):
         channels and mel bands become one vector, channel-major.
         """
         x = self.activation1(self.norm1(self.conv1(inputs), training=training))
-        x = self.activation2(self.norm2(self.conv2(x), training=training))
+        x = self.activation2(self.norm2(self.conv2(x, training=training), training=training))
         x = ops.transpose(x, (0, 2, 3, 1))
         x = ops.reshape(x, (-1, x.shape[1], x.shape[2] * x.shape[3]))
-        return self.fc1_activation(self.fc1(x))
+        return self.fc1_activation(self.fc1(x, training=training))
 
     def call(self, inputs, thin=1.0, training=None, return_blocks=False):
         if len(inputs.shape) != 4 or tuple(inputs.shape[1:]) != (
@@ -224,8 +224,24 @@ class DFSMNSkeleton(Model):
                 f"`{type(self).__name__}` expects features of shape (batch, {self.num_mels}, "
                 f"{self.num_frames}, 1) in dB. Received: shape {tuple(inputs.shape)}"
             )
-        switch = self.switch_index(thin)
         x = self.frontend(inputs, training=training)
+        return self._from_stream(x, thin, training, return_blocks)
+
+    def call_switches(self, inputs, training=None):
+        """All switches at once: they share the front end, which is a third of the work.
+
+        Args:
+            inputs: Features, as for a call.
+            training: Whether to use batch statistics.
+
+        Returns:
+            A list over `switches` of `(logits, list of block outputs)`.
+        """
+        x = self.frontend(inputs, training=training)
+        return [self._from_stream(x, thin, training, True) for thin in self.switches]
+
+    def _from_stream(self, x, thin, training, return_blocks):
+        switch = self.switch_index(thin)
         outputs = []
         for index in self.active_blocks(thin):
             x = self.blocks[index](x, switch=switch, training=training)

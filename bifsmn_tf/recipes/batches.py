@@ -3,10 +3,16 @@
 import numpy as np
 import tensorflow as tf
 
+from bifsmn_tf.data import pipeline, tasks
+from bifsmn_tf.data.distractors import Distractors
+from bifsmn_tf.data.feature_views import FeatureViews
 from bifsmn_tf.data.features import apply_front_end, front_end_of
+from bifsmn_tf.data.mixup import Mixup
+from bifsmn_tf.data.robust_augment import RobustAugmentation
+from bifsmn_tf.data.spectrogram_augment import SpectrogramAugmentation
 
 
-def training_batches(data, batch_size, seed, first_epoch=0, network=None):
+def training_batches(data, recipe, seed, first_epoch=0, network=None):
     """Shuffled and augmented batches of equal size.
 
     A smaller last batch would cost a second XLA compilation; the clips left out differ from
@@ -14,27 +20,58 @@ def training_batches(data, batch_size, seed, first_epoch=0, network=None):
 
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
-        batch_size: Clips per batch, fewer if there are fewer clips.
-        seed: Of order and augmentation.
+        recipe: `Recipe`: size of the batches and augmentation.
+        seed: Of order and augmentation; views do not depend on it, so that trainings of several
+            seeds can share them.
         first_epoch: The dataset's first iteration is this epoch.
         network: Network whose inputs are wanted; None for the papers' features.
 
     Returns:
-        `(dataset, steps)`: a `tf.data.Dataset`, one epoch per iteration, and its length.
+        `(dataset, steps)`: a `tf.data.Dataset`, one epoch per iteration, and its length. Labels
+        are class numbers, or shares of the classes with `recipe.soft_labels`.
     """
-    count = len(data.waveforms("training", dtype="int16")[1])
-    batch_size = min(batch_size, count)
-    dataset = data.dataset(
-        "training", batch_size=batch_size, seed=seed, drop_remainder=True,
-        features=front_end_of(network),
-    )  # fmt: skip
+    samples, labels = data.waveforms("training", dtype="int16")
+    batch_size = min(recipe.batch_size, len(labels))
+    layer = front_end_of(network)
+    if recipe.augmentation == "robust":
+        dataset = _robust_batches(data, recipe, batch_size, seed, samples, labels, layer)
+    else:
+        dataset = data.dataset(
+            "training", batch_size=batch_size, seed=seed, drop_remainder=True, features=layer
+        )
     # A dataset's epochs are numbered by its iterations: starting one is enough to skip it.
     for _ in range(first_epoch):
         next(iter(dataset))
-    return dataset, count // batch_size
+    return dataset, len(labels) // batch_size
 
 
-def validation_batches(data, subset="validation", most=None, network=None):
+def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer):
+    distractors = None
+    if recipe.distractors and tasks.UNKNOWN in data.labels:
+        extra = (tasks.UNKNOWN, tasks.SILENCE)
+        keywords = tuple(i for i, label in enumerate(data.labels) if label not in extra)
+        distractors = Distractors(
+            data.labels.index(tasks.UNKNOWN), keywords, recipe.distractors
+        )
+    views = FeatureViews(
+        samples, labels, RobustAugmentation(data.noise), layer, recipe.views,
+        distractors=distractors, cache_dir=data.cache_dir,
+    )  # fmt: skip
+    masks = None
+    if recipe.masks and len(views.shape) == 3:
+        masks = SpectrogramAugmentation(
+            probability=recipe.masks, value=None, shape=views.shape[:2]
+        )
+    mixup = Mixup(recipe.mixup) if recipe.mixup else None
+    return pipeline.view_batches(
+        views, labels, data.num_classes, batch_size=batch_size, seed=seed,
+        spectrogram_augment=masks, mixup=mixup,
+    )  # fmt: skip
+
+
+def validation_batches(
+    data, subset="validation", most=None, network=None, soft_labels=False
+):
     """Features of an evaluation subset, computed once, in batches of equal size if possible.
 
     Args:
@@ -42,6 +79,7 @@ def validation_batches(data, subset="validation", most=None, network=None):
         subset: Name of the subset.
         most: Use this many clips at most, evenly spread over the classes.
         network: Network whose inputs are wanted; None for the papers' features.
+        soft_labels: Whether labels are shares of the classes instead of class numbers.
 
     Returns:
         A `tf.data.Dataset` of (features, labels).
@@ -52,6 +90,8 @@ def validation_batches(data, subset="validation", most=None, network=None):
         chosen = np.linspace(0, len(labels) - 1, most).round().astype(int)
         samples, labels = samples[chosen], labels[chosen]
     features = apply_front_end(front_end_of(network), samples)
+    if soft_labels:
+        labels = np.eye(data.num_classes, dtype=np.float32)[labels]
     dataset = tf.data.Dataset.from_tensor_slices((features, labels))
     return dataset.batch(even_batch_size(len(labels))).prefetch(tf.data.AUTOTUNE)
 

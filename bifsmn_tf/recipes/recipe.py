@@ -8,6 +8,7 @@ Example:
 """
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import keras
 
 from bifsmn_tf import distillation as distillations
 from bifsmn_tf.models import DFSMN, FSMN, BiFSMN, BiFSMNv2
-from bifsmn_tf.optimizers import Adam, CosineSchedule, SGDWithCoupledDecay
+from bifsmn_tf.optimizers import Adam, AdamW, CosineSchedule, SGDWithCoupledDecay
 from bifsmn_tf.recipes.batches import training_batches, validation_batches
 from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
 from bifsmn_tf.recipes.clock import Clock
@@ -40,6 +41,29 @@ LOGITS = {
 }
 
 
+def make_logits(name, temperature=2.0, weight=None):
+    """A distillation of logits.
+
+    Args:
+        name: One of `LOGITS`.
+        temperature: Of "soft".
+        weight: Of the term; None takes the class's own.
+
+    Returns:
+        An object of `bifsmn_tf.distillation`, or "none".
+
+    Raises:
+        ValueError: If the name is not known.
+    """
+    cls = _named(name, LOGITS, "logits")
+    if name == "none":
+        return name
+    kwargs = {} if weight is None else {"weight": weight}
+    if name == "soft":
+        kwargs["temperature"] = temperature
+    return cls(**kwargs)
+
+
 class Student(NamedTuple):
     """A kind of student and what it is trained with unless told otherwise.
 
@@ -47,6 +71,7 @@ class Student(NamedTuple):
         network: Its class.
         distillation: Name of the distillation of hidden states.
         logits: Name of the distillation of logits.
+        paper_logits: That of the paper.
         binarizer: Name of its binarizer.
         teacher: Class of the float network.
     """
@@ -54,6 +79,7 @@ class Student(NamedTuple):
     network: type
     distillation: str = "hed"
     logits: str = "soft"
+    paper_logits: str = "none"
     binarizer: str = "vanilla"
     teacher: type = DFSMN
 
@@ -65,7 +91,7 @@ class Student(NamedTuple):
 
 STUDENTS = {
     "bifsmn": Student(BiFSMN),
-    "bifsmnv2": Student(BiFSMNv2, "fid", "mse", "lpb"),
+    "bifsmnv2": Student(BiFSMNv2, "fid", paper_logits="mse", binarizer="lpb"),
     "fsmn": Student(FSMN, teacher=FSMN),
 }
 
@@ -75,15 +101,22 @@ class Recipe:
     """How one network is trained, apart from its loss.
 
     Attributes:
-        optimizer: "adam" or "sgd" (momentum 0.9).
+        optimizer: "adam", "adamw" or "sgd" (momentum 0.9).
         learning_rate: Highest rate of a cosine schedule that ends at zero.
         epochs: Default number of epochs.
         batch_size: Clips per step.
         warmup_epochs: Epochs of linear warm-up (at most a fifth of a short training).
-        weight_decay: Coupled L2 decay, "sgd" only.
+        weight_decay: Coupled L2 decay ("sgd") or decoupled decay ("adamw").
         nesterov: Nesterov momentum, "sgd" only.
         per_epoch: Whether the rate changes only between epochs.
         schedule: False keeps the rate at its highest.
+        augmentation: "released" is the papers' waveform augmentation, anew in every epoch;
+            "robust" is `bifsmn_tf.data.RobustAugmentation` in `views` variants of every clip.
+        views: Number of variants, "robust" only.
+        distractors: Share of the unknown clips that are speech backwards or spliced, "robust"
+            only.
+        masks: Probability of a mask over bands and frames, "robust" only.
+        mixup: Probability of mixing two clips and their labels, "robust" only.
     """
 
     optimizer: str
@@ -95,6 +128,30 @@ class Recipe:
     nesterov: bool = False
     per_epoch: bool = False
     schedule: bool = True
+    augmentation: str = "released"
+    views: int = 0
+    distractors: float = 0.0
+    masks: float = 0.0
+    mixup: float = 0.0
+
+    def __post_init__(self):
+        if self.augmentation not in ("released", "robust"):
+            raise ValueError(
+                "`augmentation` should be released or robust. "
+                f"Received: augmentation={self.augmentation!r}"
+            )
+        if self.augmentation == "robust":
+            if self.views < 1:
+                raise ValueError(
+                    "augmentation='robust' needs at least one view. "
+                    f"Received: views={self.views!r}"
+                )
+        elif self.views or self.distractors or self.masks or self.mixup:
+            raise ValueError(
+                "`views`, `distractors`, `masks` and `mixup` need augmentation='robust'. "
+                f"Received: views={self.views!r}, distractors={self.distractors!r}, "
+                f"masks={self.masks!r}, mixup={self.mixup!r}"
+            )
 
     def make_optimizer(self, epochs, steps_per_epoch):
         """The optimizer of a training.
@@ -119,6 +176,8 @@ class Recipe:
             )
         if self.optimizer == "adam":
             return Adam(rate)
+        if self.optimizer == "adamw":
+            return AdamW(rate, weight_decay=self.weight_decay)
         if self.optimizer == "sgd":
             return SGDWithCoupledDecay(
                 rate,
@@ -127,14 +186,34 @@ class Recipe:
                 coupled_decay=self.weight_decay,
             )
         raise ValueError(
-            f"`optimizer` should be adam or sgd. Received: optimizer={self.optimizer!r}"
+            f"`optimizer` should be adam, adamw or sgd. Received: optimizer={self.optimizer!r}"
         )
 
+    @property
+    def soft_labels(self):
+        """Whether labels are shares of the classes instead of class numbers."""
+        return self.augmentation == "robust"
+
+    def make_loss(self):
+        """The classification loss on logits that fits the labels."""
+        if self.soft_labels:
+            return keras.losses.CategoricalCrossentropy(from_logits=True)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+_ROBUST = {
+    "augmentation": "robust", "views": 40, "distractors": 0.3, "masks": 0.5, "mixup": 0.5,
+}  # fmt: skip
 
 # "paper": the student's figures are in the released README; the teacher's are that code's
-# defaults, with the warm-up of the authors' benchmark of the same network.
+# defaults, with the warm-up of the authors' benchmark of the same network. "light" is "default"
+# with the papers' augmentation: for short trainings, which strong augmentation only slows.
 RECIPES = {
     "default": {
+        "teacher": Recipe("adamw", 2e-3, 100, warmup_epochs=2, weight_decay=0.02, **_ROBUST),
+        "student": Recipe("adam", 2e-3, 100, warmup_epochs=1, **_ROBUST),
+    },
+    "light": {
         "teacher": Recipe("adam", 2e-3, epochs=40, warmup_epochs=1),
         "student": Recipe("adam", 2e-3, epochs=60, warmup_epochs=1),
     },
@@ -151,7 +230,8 @@ def get(recipe, network):
     """Resolves a recipe.
 
     Args:
-        recipe: "default", "paper" or a `Recipe`.
+        recipe: "default", "light", "paper", a `Recipe`, or a mapping from "teacher" and
+            "student" to `Recipe`s.
         network: "teacher" or "student".
 
     Returns:
@@ -162,12 +242,40 @@ def get(recipe, network):
     """
     if isinstance(recipe, Recipe):
         return recipe
+    if isinstance(recipe, dict):
+        return recipe[network]
     if recipe not in RECIPES:
         raise ValueError(
             f"`recipe` should be one of {', '.join(RECIPES)} or a Recipe. "
             f"Received: recipe={recipe!r}"
         )
     return RECIPES[recipe][network]
+
+
+def read(path):
+    """Reads recipes from a JSON file.
+
+    Args:
+        path: File with an object of "teacher" and "student", each an object of fields of
+            `Recipe` that differ from the default recipe's.
+
+    Returns:
+        A mapping from "teacher" and "student" to `Recipe`s.
+
+    Raises:
+        ValueError: If the file is not such an object.
+    """
+    text = Path(path).read_text(encoding="utf-8")
+    try:
+        changes = json.loads(text)
+        if not isinstance(changes, dict) or not set(changes) <= {"teacher", "student"}:
+            raise ValueError("expected an object of \"teacher\" and \"student\"")
+        return {
+            network: dataclasses.replace(recipe, **changes.get(network, {}))
+            for network, recipe in RECIPES["default"].items()
+        }
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no file of recipes. Received: {error}") from error
 
 
 @dataclasses.dataclass
@@ -260,7 +368,7 @@ def train_teacher(
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
         model: Network to train; None makes one with `make_teacher`.
-        recipe: "default", "paper" or a `Recipe`.
+        recipe: As for `get`.
         epochs: Number of epochs; None takes the recipe's.
         seed: Of weights, dropout, order of clips and augmentation.
         variant: Of the network that is made.
@@ -276,7 +384,7 @@ def train_teacher(
     def compile_model(optimizer, jit_compile):
         model.compile(
             optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss=recipe.make_loss(),
             metrics=["accuracy"],
             jit_compile=jit_compile,
         )
@@ -306,13 +414,13 @@ def train_student(
         data: `bifsmn_tf.data.SpeechCommands`.
         teacher: Trained float network; None is possible without distillation and initialization.
         model: Network to train; None makes one with `make_student`.
-        recipe: "default", "paper" or a `Recipe`.
+        recipe: As for `get`.
         epochs: Number of epochs; None takes the recipe's.
         seed: Of weights, order of clips and augmentation.
         distillation: Of hidden states: "hed", "fid", "attention", "none", or an object of
             `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network.
         logits: Of logits: "soft" (softened probabilities), "mse", "none", or an object of
-            `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network.
+            `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network (and recipe).
         gamma: Weight of `distillation`.
         initialize: Whether the student starts from the teacher's weights.
         variant: Of the network that is made.
@@ -324,14 +432,14 @@ def train_student(
     Raises:
         ValueError: If a teacher is needed and missing, or does not fit.
     """
-    recipe = get(recipe, "student")
     kind = _kind(model)
+    if logits is None:
+        logits = kind.paper_logits if recipe == "paper" else kind.logits
+    recipe = get(recipe, "student")
     if distillation is None:
         distillation = kind.distillation
     if isinstance(distillation, str):
         distillation = _named(distillation, DISTILLATIONS, "distillation")()
-    if logits is None:
-        logits = kind.logits
     if isinstance(logits, str):
         logits = _named(logits, LOGITS, "logits")()
     if model is None:
@@ -352,7 +460,7 @@ def train_student(
     )
 
     def compile_model(optimizer, jit_compile):
-        distiller.compile(optimizer, jit_compile=jit_compile)
+        distiller.compile(optimizer, loss=recipe.make_loss(), jit_compile=jit_compile)
 
     monitor = f"val_accuracy_{model.switches[0]}"
     return run(
@@ -451,7 +559,7 @@ def run(
     resumed_at = state.epoch
     if not state.finished:
         train, steps = training_batches(
-            data, recipe.batch_size, seed, first_epoch=state.epoch, network=network
+            data, recipe, seed, first_epoch=state.epoch, network=network
         )
         compile_model(recipe.make_optimizer(epochs, steps), jit_compile)
         model.optimizer.build(network.trainable_variables)
@@ -467,7 +575,9 @@ def run(
         if state.epoch < epochs:
             model.fit(
                 train,
-                validation_data=validation_batches(data, network=network),
+                validation_data=validation_batches(
+                    data, network=network, soft_labels=recipe.soft_labels
+                ),
                 initial_epoch=state.epoch,
                 epochs=epochs,
                 callbacks=watchers,
@@ -484,7 +594,7 @@ def _run_by_clock(
     name, model, network, compile_model, monitor, data, recipe, minutes, seed, jit_compile,
     verbose, callbacks,
 ):  # fmt: skip
-    train, steps = training_batches(data, recipe.batch_size, seed, network=network)
+    train, steps = training_batches(data, recipe, seed, network=network)
     # The clock sets the rate before every step.
     recipe = dataclasses.replace(recipe, schedule=False)
     compile_model(recipe.make_optimizer(1, steps), jit_compile)
@@ -496,7 +606,9 @@ def _run_by_clock(
     model.fit(
         train.repeat(),
         steps_per_epoch=min(steps, _LONGEST_EPOCH),
-        validation_data=validation_batches(data, most=_CLOCK_VALIDATION, network=network),
+        validation_data=validation_batches(
+            data, most=_CLOCK_VALIDATION, network=network, soft_labels=recipe.soft_labels
+        ),
         epochs=1_000_000,
         callbacks=watchers,
         verbose=0,

@@ -231,6 +231,7 @@ def test_variables_of_lpb():
 
 
 def test_windows_stay_positive_in_training():
+    keras.utils.set_random_seed(0)
     layer = BinaryDense(3, binarizer="lpb")
     model = keras.Sequential([keras.Input((4,)), layer])
     model.compile(keras.optimizers.SGD(1e6), "mse")
