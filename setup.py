@@ -39,7 +39,10 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["bifsmn_tf", "bifsmn_tf.*"]),
     # The op library, where it has been built: see `make wheel-aarch64`.
-    package_data={"bifsmn_tf.runtime": [f"lib/linux_{MACHINE}/libbifsmn_ops.so"]},
+    package_data={
+        "bifsmn_tf.runtime": [f"lib/linux_{MACHINE}/libbifsmn_ops.so"],
+        "bifsmn_tf.pretrained": ["*.keras", "*.tflite", "*.md"],
+    },
     python_requires=">=3.10",
     install_requires=["numpy>=1.24"],
     extras_require={

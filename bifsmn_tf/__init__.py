@@ -21,6 +21,7 @@ _MODULES = (
     "models",
     "official",
     "optimizers",
+    "pretrained",
     "recipes",
     "runtime",
     "training",

@@ -222,7 +222,12 @@ def test_each_student_has_its_own_losses(data, trained, monkeypatch):
     for model in (first, second, third):
         recipes.train_student(data, trained[0].model, model)
     recipes.train_student(data, trained[0].model, second, distillation="hed", logits="none")
-    expected = [(HED, SoftTargets), (FID, LogitMSE), (FID, LogitMSE), (HED, type(None))]
+    for model in (first, second):
+        recipes.train_student(data, trained[0].model, model, recipe="paper")
+    expected = [
+        (HED, SoftTargets), (FID, SoftTargets), (FID, SoftTargets), (HED, type(None)),
+        (HED, type(None)), (FID, LogitMSE),
+    ]  # fmt: skip
     assert made == expected
     with pytest.raises(ValueError, match="bifsmnv2, fsmn. Received: network='vgg'"):
         recipes.make_student(data, network="vgg")

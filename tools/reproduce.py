@@ -54,7 +54,11 @@ def parser():
         "--subset", choices=("testing", "validation"), default="testing",
         help="clips to report accuracy on (default %(default)s)",
     )  # fmt: skip
-    group.add_argument("--recipe", choices=("default", "paper"), default="default")
+    group.add_argument(
+        "--recipe", choices=("default", "light", "paper"), default="light",
+        help="paper: theirs in all; light: their augmentation, but Adam and fewer epochs; "
+        "default: that of tools/train.py (default %(default)s)",
+    )  # fmt: skip
     group.add_argument("--epochs", type=_common.positive_int, metavar="N", help="of all networks")
     group.add_argument(
         "--teacher-epochs", type=_common.positive_int, metavar="N", help="of the float networks"

@@ -57,7 +57,7 @@ class Experiment:
     Args:
         data: `{number of classes in the paper: SpeechCommands}`.
         folder: Where to write.
-        recipe: "default" or "paper".
+        recipe: "default", "light" or "paper".
         epochs: Of the binarized networks; None takes the recipe's.
         teacher_epochs: Of the float networks; None takes the recipe's.
         subset: Which clips are reported: "testing" or "validation". The best epoch is always
@@ -69,7 +69,7 @@ class Experiment:
         self,
         data,
         folder,
-        recipe="default",
+        recipe="light",
         epochs=None,
         teacher_epochs=None,
         subset="testing",
