@@ -19,13 +19,12 @@ DESTINATION = TOOLS.parent / "bifsmn_tf" / "pretrained"
 TEACHER = "dfsmn_sc10"
 
 _DATA = ["--task", "10", "--unknown", "all"]
-_STUDENT = ["--epochs", "60"]
 
 # What tools/train.py is asked for, after the two folders.
 NETWORKS = {
     TEACHER: [*_DATA, "--epochs", "0"],
-    "bifsmn_sc10": [*_DATA, "--model", "bifsmn", *_STUDENT],
-    "bifsmnv2_sc10": [*_DATA, "--model", "bifsmnv2", *_STUDENT],
+    "bifsmn_sc10": [*_DATA, "--model", "bifsmn"],
+    "bifsmnv2_sc10": [*_DATA, "--model", "bifsmnv2"],
 }
 _TITLES = {
     TEACHER: "D-FSMN, real-valued: the teacher of the two others",
