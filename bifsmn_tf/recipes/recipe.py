@@ -212,7 +212,7 @@ RECIPES = {
             "adamw", 2e-3, 100, warmup_epochs=2, weight_decay=0.02,
             masks=0.5, mixup=0.5, **_ROBUST,
         ),
-        # Masks and mixup, which help a float network, cost a 1-bit one: docs/accuracy.md.
+        # Masks and mixup cost a 1-bit network more than they give it: docs/accuracy.md.
         "student": Recipe("adam", 2e-3, 60, warmup_epochs=1, **_ROBUST),
     },
     "light": {
