@@ -107,11 +107,9 @@ class RobustAugmentation:
         self._coloured = NoiseBank(coloured, audio_files.CLIP_SAMPLES)
         self._recorded = NoiseBank(noise, audio_files.CLIP_SAMPLES) if noise else self._coloured
         self._padded = 1 << (audio_files.CLIP_SAMPLES + _RESPONSE_SAMPLES - 1).bit_length()
-        responses = _impulse_responses(self.robustness.num_responses, rng)
+        responses = _impulse_responses(self.robustness.num_responses, self._padded, rng)
         with tf.init_scope():
-            self._responses = tf.constant(
-                np.fft.rfft(responses, self._padded).astype(np.complex64)
-            )
+            self._responses = tf.constant(np.fft.rfft(responses).astype(np.complex64))
         digest = hashlib.sha256(
             json.dumps([dataclasses.asdict(self.robustness), seed]).encode()
         )
@@ -154,7 +152,9 @@ class RobustAugmentation:
         rows = tf.where(coin(batch, coin_seed, self.robustness.response_probability))[:, 0]
         number = self.robustness.num_responses
         choice = tf.random.stateless_uniform([batch], choice_seed, 0, number, tf.int32)
-        spectrum = tf.signal.rfft(tf.gather(x, rows), [self._padded])
+        # Padded here: the transform itself would refuse to pad where no clip is chosen.
+        dry = tf.pad(tf.gather(x, rows), [[0, 0], [0, self._padded - audio_files.CLIP_SAMPLES]])
+        spectrum = tf.signal.rfft(dry)
         spectrum *= tf.gather(self._responses, tf.gather(choice, rows))
         wet = tf.signal.irfft(spectrum, [self._padded])[:, : audio_files.CLIP_SAMPLES]
         return tf.tensor_scatter_nd_update(x, rows[:, None], wet)
@@ -173,16 +173,17 @@ class RobustAugmentation:
         return x + gain * crops
 
 
-def _impulse_responses(count, rng):
-    """Random microphones in random rooms, `(count, 4096)`, of about the direct sound's level."""
-    responses = []
-    for _ in range(count):
+def _impulse_responses(count, length, rng):
+    """Random microphones in random rooms, `(count, length)`, of about the direct sound's level."""
+    before = _RESPONSE_SAMPLES // 8
+    responses = np.zeros((count, length))
+    for row in responses:
         impulse = np.zeros(_RESPONSE_SAMPLES)
-        impulse[_RESPONSE_SAMPLES // 8] = 1.0
-        response = acoustics.room(acoustics.microphone(impulse, rng), rng)
-        # The microphone's filter has no delay: what precedes the impulse belongs to it.
-        responses.append(np.roll(response, -_RESPONSE_SAMPLES // 8))
-    return np.stack(responses)
+        impulse[before] = 1.0
+        row[:_RESPONSE_SAMPLES] = acoustics.room(acoustics.microphone(impulse, rng), rng)
+    # The microphone's filter has no delay: what precedes the impulse belongs to it. In a circular
+    # convolution that is the end of the whole length; the response's own would be a late echo.
+    return np.roll(responses, -before, axis=1)
 
 
 def _amplitude(decibels):
