@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import tensorflow as tf
 
 from bifsmn_tf.data import audio_files
 
-_FORMAT = 1  # raise when views are made in another way
+_FORMAT = 2  # raise when views are made in another way
 _BATCH = 256
 
 
@@ -117,13 +118,13 @@ class FeatureViews:
         path = self._folder / f"{view:04}.npy"
         try:
             return np.load(path, mmap_mode="r")
-        except FileNotFoundError:
-            features = self._make(view)
-        except (OSError, ValueError):  # damaged
+        except (OSError, ValueError, EOFError):  # missing or damaged
             features = self._make(view)
         self._folder.mkdir(parents=True, exist_ok=True)
-        # Several trainings may share the folder: each writes a file of its own, then renames it.
-        temporary = path.with_name(f".{os.getpid()}-{path.name}")
+        # Several trainings may share the folder, and in one process several of these objects:
+        # each writes a file of its own, then renames it.
+        writer = f"{os.getpid()}-{threading.get_ident()}"
+        temporary = path.with_name(f".{writer}-{path.name}")
         try:
             np.save(temporary, features)
             os.replace(temporary, path)
