@@ -129,9 +129,17 @@ def view_batches(
     Returns:
         A dataset of (features, labels): features float32, labels as shares of the classes,
         float32 `(B, num_classes)`.
+
+    Raises:
+        ValueError: If there is no whole batch.
     """
     labels = np.asarray(labels, np.int32)
     count = len(labels)
+    if not 1 <= batch_size <= count:
+        raise ValueError(
+            "`batch_size` must be positive and not above the number of clips. "
+            f"Received: batch_size={batch_size} for {count} clips"
+        )
     num_batches = count // batch_size
     epochs = itertools.count()
 

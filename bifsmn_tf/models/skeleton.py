@@ -216,7 +216,7 @@ class DFSMNSkeleton(Model):
         x = ops.reshape(x, (-1, x.shape[1], x.shape[2] * x.shape[3]))
         return self.fc1_activation(self.fc1(x, training=training))
 
-    def call(self, inputs, thin=1.0, training=None, return_blocks=False):
+    def _check_shape(self, inputs):
         if len(inputs.shape) != 4 or tuple(inputs.shape[1:]) != (
             self.num_mels, self.num_frames, 1,
         ):
@@ -224,6 +224,9 @@ class DFSMNSkeleton(Model):
                 f"`{type(self).__name__}` expects features of shape (batch, {self.num_mels}, "
                 f"{self.num_frames}, 1) in dB. Received: shape {tuple(inputs.shape)}"
             )
+
+    def call(self, inputs, thin=1.0, training=None, return_blocks=False):
+        self._check_shape(inputs)
         x = self.frontend(inputs, training=training)
         return self._from_stream(x, thin, training, return_blocks)
 
@@ -237,6 +240,7 @@ class DFSMNSkeleton(Model):
         Returns:
             A list over `switches` of `(logits, list of block outputs)`.
         """
+        self._check_shape(inputs)
         x = self.frontend(inputs, training=training)
         return [self._from_stream(x, thin, training, True) for thin in self.switches]
 
