@@ -167,6 +167,22 @@ def _train(arguments):
         size, network = {"mode": arguments.mode or "faithful"}, {}
     if arguments.binarizer is not None:
         network["binarizer"] = binarizers.get(arguments.binarizer).name
+    chosen = arguments.recipe
+    if isinstance(chosen, Path):
+        chosen = recipes.read(chosen)
+
+    def recipe(network, rate, **changes):
+        changes.update(batch_size=arguments.batch_size, learning_rate=rate)
+        return dataclasses.replace(
+            recipes.get(chosen, network),
+            **{name: value for name, value in changes.items() if value is not None},
+        )
+
+    # Both are made before anything is trained: a teacher takes hours.
+    teacher_recipe = recipe("teacher", arguments.teacher_learning_rate)
+    student_recipe = recipe(
+        "student", arguments.learning_rate, masks=arguments.masks, mixup=arguments.mixup
+    )
     out = arguments.out
     teacher = None
     if arguments.teacher is not None:
@@ -193,17 +209,6 @@ def _train(arguments):
     }  # fmt: skip
     common = {"folder": out, "seed": arguments.seed, "jit_compile": arguments.jit}
 
-    chosen = arguments.recipe
-    if isinstance(chosen, Path):
-        chosen = recipes.read(chosen)
-
-    def recipe(network, rate, **changes):
-        changes.update(batch_size=arguments.batch_size, learning_rate=rate)
-        return dataclasses.replace(
-            recipes.get(chosen, network),
-            **{name: value for name, value in changes.items() if value is not None},
-        )
-
     record = {
         "arguments": {
             name: str(value) if isinstance(value, Path) else value
@@ -221,7 +226,7 @@ def _train(arguments):
         training = recipes.train_teacher(
             data,
             recipes.make_teacher(data, seed=arguments.seed, network=arguments.model, **size),
-            recipe=recipe("teacher", arguments.teacher_learning_rate),
+            recipe=teacher_recipe,
             epochs=arguments.teacher_epochs,
             settings=settings,
             **common,
@@ -237,9 +242,7 @@ def _train(arguments):
             data,
             teacher if needs_teacher else None,
             model,
-            recipe=recipe(
-                "student", arguments.learning_rate, masks=arguments.masks, mixup=arguments.mixup
-            ),
+            recipe=student_recipe,
             epochs=arguments.epochs,
             distillation=arguments.distillation,
             logits=recipes.make_logits(

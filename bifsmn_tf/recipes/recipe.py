@@ -140,10 +140,15 @@ class Recipe:
                 "`augmentation` should be released or robust. "
                 f"Received: augmentation={self.augmentation!r}"
             )
-        if self.augmentation == "robust":
-            if self.views < 1:
+        for name in ("distractors", "masks", "mixup"):
+            if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
-                    "augmentation='robust' needs at least one view. "
+                    f"`{name}` should be within 0 and 1. Received: {name}={getattr(self, name)!r}"
+                )
+        if self.augmentation == "robust":
+            if not isinstance(self.views, int) or self.views < 1:
+                raise ValueError(
+                    "augmentation='robust' needs a whole number of views, at least one. "
                     f"Received: views={self.views!r}"
                 )
         elif self.views or self.distractors or self.masks or self.mixup:
