@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import pathlib
 import sys
 import types
@@ -26,6 +27,9 @@ from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
 
 SMALL = {"variant": "S", "num_blocks": 2}
 RECIPE = recipes.Recipe("adam", 5e-3, epochs=3, batch_size=16, warmup_epochs=1)
+ROBUST = dataclasses.replace(
+    RECIPE, augmentation="robust", views=2, distractors=0.5, masks=0.5, mixup=0.5
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +37,10 @@ def data(tmp_path_factory):
     return SpeechCommands(make_tones(tmp_path_factory.mktemp("tones")), ["yes", "no"])
 
 
-def _train_teacher(data, folder, **kwargs):
+def _train_teacher(data, folder, recipe=RECIPE, **kwargs):
     model = recipes.make_teacher(data, **SMALL)
     return recipes.train_teacher(
-        data, model, RECIPE, folder=folder, jit_compile=False, verbose=False, **kwargs
+        data, model, recipe, folder=folder, jit_compile=False, verbose=False, **kwargs
     )
 
 
@@ -112,6 +116,77 @@ def test_paper_recipe():
         recipes.get("best", "student")
 
 
+def test_recipes_of_every_name():
+    for name in ("default", "light", "paper"):
+        for network in ("teacher", "student"):
+            recipe = recipes.get(name, network)
+            assert recipe.augmentation == ("robust" if name == "default" else "released")
+            assert recipe.soft_labels == (name == "default")
+            assert recipes.get({network: recipe}, network) is recipes.get(recipe, network)
+    loss = recipes.get("default", "student").make_loss()
+    y, logits = np.array([[0.25, 0.75]]), np.array([[0.0, np.log(3)]])
+    assert float(loss(y, logits)) == pytest.approx(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
+    loss = recipes.get("light", "student").make_loss()
+    assert float(loss(np.array([1]), logits)) == pytest.approx(-np.log(0.75))
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"augmentation": "stronger"}, "released or robust. Received: augmentation='stronger'"),
+    ({"augmentation": "robust"}, "at least one. Received: views=0"),
+    ({"augmentation": "robust", "views": 2.5}, "whole number of views.* views=2.5"),
+    ({"views": 3}, "need augmentation='robust'. Received: views=3"),
+    ({"distractors": 0.1}, "need augmentation='robust'.*distractors=0.1"),
+    ({"masks": 0.5}, "need augmentation='robust'.*masks=0.5"),
+    ({"mixup": 0.5}, "need augmentation='robust'.*mixup=0.5"),
+    ({"augmentation": "robust", "views": 1, "masks": 1.5}, "`masks` should be within 0 and 1"),
+    ({"augmentation": "robust", "views": 1, "mixup": -0.1}, "`mixup` should be within 0 and 1"),
+    ({"augmentation": "robust", "views": 1, "distractors": 30}, "Received: distractors=30"),
+])  # fmt: skip
+def test_recipes_that_make_no_sense(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(RECIPE, **changes)
+
+
+def test_recipes_from_a_file(tmp_path):
+    path = tmp_path / "tuned.json"
+    changes = {"student": {"learning_rate": 0.003, "mixup": 0.25, "views": 7}}
+    path.write_text(json.dumps(changes), encoding="utf-8")
+    read = recipes.read(path)
+    assert read["teacher"] == recipes.get("default", "teacher")
+    assert read["student"] == dataclasses.replace(
+        recipes.get("default", "student"), learning_rate=0.003, mixup=0.25, views=7
+    )
+    assert recipes.get(read, "student") is read["student"]
+    everything = {network: dataclasses.asdict(recipe) for network, recipe in read.items()}
+    path.write_text(json.dumps(everything), encoding="utf-8")
+    assert recipes.read(path) == read
+
+
+@pytest.mark.parametrize("text", [
+    "{", "[]", "3", '{"pupil": {}}', '{"student": {"learning_speed": 1}}', '{"student": null}',
+    '{"student": {"views": "many"}}', '{"teacher": {"masks": 2}}',
+    '{"teacher": {"augmentation": "released"}}', '{"student": []} {}',
+])  # fmt: skip
+def test_a_file_of_something_else(tmp_path, text):
+    path = tmp_path / "tuned.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="tuned.json is no file of recipes. Received: "):
+        recipes.read(path)
+
+
+def test_distillations_of_logits_by_name():
+    soft = recipes.make_logits("soft")
+    assert isinstance(soft, SoftTargets) and (soft.temperature, soft.weight) == (2.0, 1.0)
+    soft = recipes.make_logits("soft", temperature=3.0, weight=0.5)
+    assert (soft.temperature, soft.weight) == (3.0, 0.5)
+    mse = recipes.make_logits("mse", temperature=3.0)
+    assert isinstance(mse, LogitMSE) and mse.weight == LogitMSE().weight
+    assert recipes.make_logits("mse", weight=0.5).weight == 0.5
+    assert recipes.make_logits("none", weight=0.5) == "none"
+    with pytest.raises(ValueError, match="`logits` should be one of soft, mse, none"):
+        recipes.make_logits("hard")
+
+
 @pytest.mark.parametrize(
     "count, size", [(1383, 461), (100, 100), (4445, 635), (1024, 256), (2027, 2027), (4001, 256)]
 )
@@ -126,6 +201,43 @@ def test_training_batches_can_start_at_any_epoch(data):
     late, _ = training_batches(data, RECIPE, seed=3, first_epoch=1)
     for a, b in zip(second, next(iter(late))):
         np.testing.assert_array_equal(a, b)
+
+
+def test_robust_batches_can_start_at_any_epoch(data):
+    dataset, steps = training_batches(data, ROBUST, seed=3)
+    epochs = [list(dataset) for _ in range(3)]
+    assert steps == len(epochs[0])
+    labels = np.concatenate([y for _, y in epochs[0]])
+    assert labels.shape == (16 * steps, 4) and labels.max() == 1
+    np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+    assert 0.2 < np.mean(labels.max(axis=1) < 1) < 0.6  # mixed with another class
+    late, _ = training_batches(data, ROBUST, seed=3, first_epoch=2)
+    for a, b in zip(epochs[2], late, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a[1], b[1])
+    assert np.any(epochs[0][0][0] != epochs[2][0][0])
+
+
+def test_views_are_shared_by_trainings_of_any_seed(data, tmp_path):
+    def sum_of_first_epoch(recipe, seed):
+        cached = SpeechCommands(data.root, ["yes", "no"], cache_dir=tmp_path)
+        dataset, _ = training_batches(cached, recipe, seed)
+        return sum(float(np.sum(x)) for x, _ in dataset)
+
+    plain = dataclasses.replace(ROBUST, masks=0.0, mixup=0.0)
+    first, second = (sum_of_first_epoch(recipe, 1) for recipe in (plain, ROBUST))
+    sum_of_first_epoch(dataclasses.replace(plain, views=1), 2)
+    assert first != second
+    assert len(list(tmp_path.glob("**/views-*"))) == 1
+    sum_of_first_epoch(dataclasses.replace(plain, distractors=0.0), 1)
+    assert len(list(tmp_path.glob("**/views-*"))) == 2
+
+
+def test_soft_labels_of_validation(data):
+    hard, soft = (validation_batches(data, soft_labels=value) for value in (False, True))
+    (x, classes), (y, shares) = next(iter(hard)), next(iter(soft))
+    np.testing.assert_array_equal(x, y)
+    np.testing.assert_array_equal(shares, np.eye(4)[classes])
 
 
 def test_training_writes_everything(trained):
@@ -229,6 +341,12 @@ def test_each_student_has_its_own_losses(data, trained, monkeypatch):
         (HED, type(None)), (FID, LogitMSE),
     ]  # fmt: skip
     assert made == expected
+    made.clear()
+    for model in (first, second, third):
+        recipes.train_student(data, trained[0].model, model, recipe="paper")
+    assert made == [(HED, type(None)), (FID, LogitMSE), (FID, LogitMSE)]
+    recipes.train_student(data, trained[0].model, first, recipe="paper", logits="soft")
+    assert made[-1] == (HED, SoftTargets)
     with pytest.raises(ValueError, match="bifsmnv2, fsmn. Received: network='vgg'"):
         recipes.make_student(data, network="vgg")
 
@@ -256,6 +374,52 @@ def test_second_version_learns_with_its_own_rates(data, trained, tmp_path):
     assert type(best) is BiFSMNv2
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype(np.float32)
     np.testing.assert_array_equal(best(x, thin=0.5), resumed.model(x, thin=0.5))
+
+
+def _assert_same_weights(*files):
+    ours, theirs = (keras.saving.load_model(file, compile=False).get_weights() for file in files)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_robust_teacher_resumes(data, tmp_path):
+    whole = _train_teacher(data, tmp_path / "whole", ROBUST)
+    assert [row["epoch"] for row in whole.history] == [1, 2, 3]
+    with pytest.raises(KeyboardInterrupt):
+        _train_teacher(data, tmp_path / "parts", ROBUST, callbacks=[_Interrupt(2)])
+    resumed = _train_teacher(data, tmp_path / "parts", ROBUST)
+    assert resumed.resumed_at == 2
+    for a, b in zip(whole.history, resumed.history):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        assert a["val_accuracy"] == b["val_accuracy"]
+    _assert_same_weights(*(tmp_path / f / "teacher_last.keras" for f in ("whole", "parts")))
+    changed = dataclasses.replace(ROBUST, masks=0.25)
+    with pytest.raises(ValueError, match="masks: 0.5 then, 0.25 now"):
+        _train_teacher(data, tmp_path / "whole", changed)
+
+
+def test_robust_student_resumes(data, trained, tmp_path):
+    def train(folder, **kwargs):
+        model = recipes.make_student(
+            data, switches=(1.0, 0.5), network="bifsmnv2", switch_all_bn=True, **SMALL
+        )
+        return recipes.train_student(
+            data, trained[0].model, model, {"student": ROBUST}, epochs=2, folder=folder,
+            jit_compile=False, verbose=False, **kwargs,
+        )  # fmt: skip
+
+    whole = train(tmp_path / "whole")
+    assert {"val_accuracy_0.5", "distillation_1.0"} <= set(whole.history[0])
+    # Accuracy is that of class numbers: the network itself gets as many clips right.
+    x, labels = next(iter(validation_batches(data)))
+    best = np.mean(np.argmax(whole.model(x, thin=1.0), axis=-1) == labels)
+    assert whole.best["val_accuracy_1.0"] == pytest.approx(best)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", callbacks=[_Interrupt(1)])
+    resumed = train(tmp_path / "parts")
+    assert resumed.resumed_at == 1
+    assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-4)
+    _assert_same_weights(*(tmp_path / f / "student_last.keras" for f in ("whole", "parts")))
 
 
 def test_student_needs_a_teacher_only_where_asked(data):
@@ -343,7 +507,8 @@ def test_a_network_of_another_architecture(data, name):
     (types.SimpleNamespace(num_samples=8192), (8192,)),
 ])  # fmt: skip
 def test_inputs_that_a_network_wants(data, network, shape):
-    dataset, _ = training_batches(data, dataclasses.replace(RECIPE, batch_size=4), seed=0, network=network)
+    recipe = dataclasses.replace(RECIPE, batch_size=4)
+    dataset, _ = training_batches(data, recipe, seed=0, network=network)
     assert tuple(dataset.element_spec[0].shape[1:]) == shape
     inputs, _ = next(iter(validation_batches(data, network=network)))
     assert tuple(inputs.shape[1:]) == shape

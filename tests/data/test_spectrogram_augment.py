@@ -70,3 +70,16 @@ def test_absence_is_a_clear_error(monkeypatch):
             SpectrogramAugmentation()
     finally:
         tfio._audio.cache_clear()
+
+
+@needs_tfio
+def test_masked_values_may_become_the_mean_of_the_clip():
+    x = np.random.default_rng(0).normal(-50, 15, (50, 32, 32, 1)).astype(np.float32)
+    plain, mean = (
+        SpectrogramAugmentation(probability=0.5, value=value)(x, (1, 2)).numpy()
+        for value in (-1000.0, None)
+    )
+    masked = plain == -1000.0
+    assert 10 < masked.any(axis=(1, 2, 3)).sum() < 40
+    means = np.broadcast_to(x.mean(axis=(1, 2, 3), keepdims=True), x.shape)
+    np.testing.assert_allclose(mean, np.where(masked, means, x), rtol=1e-5)

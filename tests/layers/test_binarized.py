@@ -7,7 +7,13 @@ import tensorflow as tf
 from layer_contract import check_gradients, check_layer, randomize, signs
 
 from bifsmn_tf import binarizers
-from bifsmn_tf.layers import BinaryConv2D, BinaryDense, BinaryPointwise, MemoryFilter
+from bifsmn_tf.layers import (
+    BinaryConv2D,
+    BinaryDense,
+    BinaryDepthwiseConv2D,
+    BinaryPointwise,
+    MemoryFilter,
+)
 
 # make(**mode), input shape, output shape, axes of the scale found at run time
 LAYERS = {
@@ -247,3 +253,60 @@ def test_official_arithmetic_is_that_of_the_released_binarizers_only():
 
     with pytest.raises(ValueError, match="exists for.*'lpb', 'vanilla'.*Received.*'other'"):
         BinaryDense(3, binarizer=Other(), weight_scale="official")
+
+
+MERGED = {
+    **{name: (make, shape) for name, (make, shape, _, _) in LAYERS.items()},
+    "depthwise": (
+        lambda **mode: BinaryDepthwiseConv2D((3, 2), (2, 1), (1, 0), (1, 2), **mode),
+        (3, 8, 7, 4),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MERGED)
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_training_adds_terms_first_and_gives_the_same(name, use_bias):
+    make, shape = MERGED[name]
+    layer = make(binarizer="lpb", use_bias=use_bias)
+    layer.build(shape)
+    randomize(layer)
+    rng = np.random.default_rng(3)
+    x = tf.constant(rng.normal(0.2, 0.7, shape).astype(np.float32))
+    slope = rng.normal(size=layer(x).shape).astype(np.float32)
+
+    def run(training):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=training)
+            loss = tf.reduce_sum(y * slope)
+        return y, tape.gradient(loss, [x, *layer.trainable_variables])
+
+    (apart, expected), (merged, gradients) = run(False), run(True)
+    np.testing.assert_allclose(merged, apart, rtol=1e-5, atol=1e-5 * np.abs(apart).max())
+    paths = ["inputs", *(variable.path for variable in layer.trainable_variables)]
+    for path, a, b in zip(paths, gradients, expected, strict=True):
+        scale = np.abs(b).max()
+        assert scale > 0, path
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * scale, err_msg=path)
+
+
+def test_training_contracts_once():
+    layer = built("dense", binarizer="lpb", use_bias=False)
+    calls = []
+    contract = layer._contract
+    layer._contract = lambda x, kernel: calls.append(x.shape) or contract(x, kernel)
+    counts = []
+    for training in (False, True):
+        calls.clear()
+        layer(inputs_for("dense"), training=training)
+        counts.append(len(calls))
+    assert counts[1] == counts[0] - 1
+
+
+@pytest.mark.parametrize("name", ["dense", "memory", "conv2d"])
+def test_one_term_is_the_same_to_the_last_bit_in_training(name):
+    for binarizer in ("vanilla", binarizers.LPB(dual=False)):
+        layer = built(name, binarizer=binarizer)
+        x = inputs_for(name)
+        np.testing.assert_array_equal(layer(x, training=True), layer(x, training=False))
