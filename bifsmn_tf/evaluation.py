@@ -274,15 +274,52 @@ def check_switches(model, thin):
     return tuple(sorted(thin, reverse=True))
 
 
+def inputs_of(model, samples):
+    """What a model wants as its inputs, from waveforms.
+
+    Args:
+        model: Keras network, or `bifsmn_tf.runtime.TFLiteModel`, which gets the numpy front end,
+            as on a device.
+        samples: int16 waveforms `(n, 16000)`.
+
+    Returns:
+        float32 array, one row per clip.
+    """
+    if hasattr(model, "input_kind"):
+        from bifsmn_tf.runtime import log_mel
+
+        inputs = samples / np.float32(32768)
+        return log_mel(inputs, model.input_shape[0]) if model.input_kind == "features" else inputs
+
+    from bifsmn_tf.data.features import apply_front_end, front_end_of
+
+    return apply_front_end(front_end_of(model), samples)
+
+
+def scores_of(model, inputs, thin=1.0):
+    """Scores of a batch of inputs.
+
+    Args:
+        model: As for `inputs_of`.
+        inputs: From `inputs_of`.
+        thin: The switch.
+
+    Returns:
+        float32 array `(n, num_classes)`: logits of a Keras network, probabilities of a file.
+    """
+    if hasattr(model, "input_kind"):
+        return np.stack([model.scores(x, thin=thin) for x in inputs])
+    return np.asarray(model(inputs, thin=thin, training=False))
+
+
 def predict(model, samples, thin=1.0, batch_size=256):
     """Scores of many clips.
 
     Args:
-        model: Keras network, or `bifsmn_tf.runtime.TFLiteModel`, which runs in the TFLite
-            interpreter with the numpy front end, as on a device.
+        model: As for `inputs_of`.
         samples: int16 waveforms `(n, 16000)`.
         thin: The switch.
-        batch_size: Clips at once, Keras only.
+        batch_size: Clips at once.
 
     Returns:
         float32 array `(n, num_classes)`: logits of a Keras network, probabilities of a file.
@@ -290,22 +327,7 @@ def predict(model, samples, thin=1.0, batch_size=256):
     starts = range(0, len(samples), batch_size)
     batches = (samples[start : start + batch_size] for start in starts)
     batches = progress.track(batches, len(starts), f"Switch {thin}")
-    if hasattr(model, "input_kind"):
-        from bifsmn_tf.runtime import log_mel
-
-        scores = []
-        for batch in batches:
-            inputs = batch / np.float32(32768)
-            if model.input_kind == "features":
-                inputs = log_mel(inputs, model.input_shape[0])
-            scores.extend(model.scores(x, thin=thin) for x in inputs)
-        return np.stack(scores)
-
-    from bifsmn_tf.data.features import apply_front_end, front_end_of
-
-    front_end = front_end_of(model)
-    inputs = (apply_front_end(front_end, batch) for batch in batches)
-    return np.concatenate([np.asarray(model(x, thin=thin, training=False)) for x in inputs])
+    return np.concatenate([scores_of(model, inputs_of(model, batch), thin) for batch in batches])
 
 
 def evaluate(model, data, subset="testing", thin=None):
