@@ -109,6 +109,57 @@ def confusion(matrix, labels, path, title=""):
     _save(figure, path)
 
 
+def detection(result, path, title=""):
+    """Draws false rejects over false accepts per hour, a panel per background, a line per switch.
+
+    Where there was no false accept, the line runs in the shaded margin on the left, which no
+    rate can be read from.
+
+    Args:
+        result: `bifsmn_tf.detection.Detection`.
+        path: PNG file to write.
+        title: Text above.
+    """
+    count = len(result.backgrounds)
+    figure = _figure(1.2 + 4.9 * count, 4.6)
+    panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    clips = result.curves[0].clips
+    # Where one error would be: what is rarer is drawn at half of it.
+    lowest = 100 / clips
+    for axes, background in zip(panels, result.backgrounds):
+        hours = background.hours(result.detector)
+        one = 1 / hours
+        highest = 10 * one
+        for curve, colour in zip(result.curves, COLOURS * len(result.curves)):
+            rates = curve.false_accepts_per_hour(background.name)
+            highest = max(highest, rates.max())
+            axes.step(
+                np.maximum(rates, one / 2), np.maximum(100 * curve.false_reject_rate, lowest / 2),
+                where="post", color=colour, linewidth=1.8, label=f"switch {curve.thin:g}",
+            )  # fmt: skip
+        axes.set(
+            xscale="log", yscale="log", xlim=(one / 3, highest * 1.3), ylim=(lowest / 3, 130),
+            xlabel=f"false accepts per hour of {background.name}",
+        )  # fmt: skip
+        axes.axvspan(one / 3, 0.75 * one, color="#f0f2f4", zorder=0)
+        axes.text(
+            one / 2, 0.02, "none", transform=axes.get_xaxis_transform(), ha="center",
+            fontsize=8.5, color="#444b54",
+        )  # fmt: skip
+        axes.axhspan(lowest / 3, 0.75 * lowest, color="#f0f2f4", zorder=0)
+        axes.set_title(
+            f"{hours:.2f} h of {background.name}: with none, below "
+            f"{result.upper_bound(background):.2g} per hour (95 %)", **{**_TITLE, "fontsize": 9.5},
+        )  # fmt: skip
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, position: f"{value:g}")
+        _plain(axes)
+    panels[0].set_ylabel(f"false rejects of {clips} keyword clips, %")
+    panels[-1].legend(frameon=False, loc="upper right")
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    _save(figure, path)
+
+
 def trade_off(points, report, path, title=""):
     """Draws accuracy, time and size side by side, a row per network or switch.
 

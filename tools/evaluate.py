@@ -2,7 +2,8 @@
 """Accuracy of a model, per switch, on a folder of recordings.
 
 A .keras file runs in Keras, a .tflite file in the TFLite interpreter, one clip at a time, with
-the front end a device uses.
+the front end a device uses. With --det it also listens to continuous audio: false accepts per
+hour of background noise and of other words, against false rejects of keywords.
 """
 
 import argparse
@@ -36,8 +37,13 @@ def parser():
     )  # fmt: skip
     result.add_argument("--seed", type=_common.natural_int, default=0, help="of the unknown clips")
     result.add_argument(
-        "--out", type=Path, metavar="DIR", help="write confusion matrices there, as PNG and CSV"
-    )
+        "--out", type=Path, metavar="DIR",
+        help="write confusion matrices and the DET curves there, as PNG and CSV",
+    )  # fmt: skip
+    result.add_argument(
+        "--det", action="store_true",
+        help="also measure false accepts per hour against false rejects in continuous audio",
+    )  # fmt: skip
     result.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return result
 
@@ -68,9 +74,16 @@ def main(argv=None):
     if arguments.protocol is not None:
         settings["protocol"] = arguments.protocol
     data = SpeechCommands(arguments.data, seed=arguments.seed, **settings)
+    streams = _streams(arguments.data, data) if arguments.det else None
     result = evaluation.evaluate(model, data, arguments.subset, arguments.thin)
     print(f"{arguments.model}, {settings['protocol']} protocol")
     print(result)
+    detected = None
+    if arguments.det:
+        from bifsmn_tf import detection
+
+        detected = detection.evaluate(model, streams, arguments.subset, arguments.thin)
+        print(detected)
     if arguments.out is not None:
         from bifsmn_tf import plots
 
@@ -86,6 +99,13 @@ def main(argv=None):
                 f"{100 * switch.accuracy:.2f} % of {switch.count}",
             )
         print(f"confusion matrices: {arguments.out}")
+        if detected is not None:
+            detected.write_csv(arguments.out / "det.csv")
+            plots.detection(
+                detected, arguments.out / "det.png",
+                title=f"{arguments.model.name}, {arguments.subset}",
+            )  # fmt: skip
+            print(f"DET curves: {arguments.out / 'det.png'}, det.csv")
     if arguments.json is not None:
         _common.write_json(
             {
@@ -93,9 +113,22 @@ def main(argv=None):
                 "data": arguments.data,
                 "protocol": settings["protocol"],
                 **result.to_dict(),
+                **({} if detected is None else {"detection": detected.to_dict()}),
             },
             arguments.json,
         )
+
+
+def _streams(root, data):
+    """The data set with all recordings of other words, not only those that were drawn."""
+    from bifsmn_tf.data import SpeechCommands, splits
+
+    others = set(splits.scan(root)) - set(data.words)
+    if not others:
+        return data
+    return SpeechCommands(
+        root, data.words, data.protocol, data.seed, unknown_percentage="all", silence_percentage=0
+    )
 
 
 def _open(path):
