@@ -394,46 +394,39 @@ class Detection:
                     writer.writerows([curve.thin, *row] for row in zip(*columns))
 
     def __str__(self):
-        detector = self.detector
+        detector, sounds = self.detector, self.backgrounds
+        hours = {b.name: b.hours(detector) for b in sounds}
         lines = [
-            f"{self.subset}, as a detector: a one-second window every "
-            f"{detector.hop / SAMPLE_RATE:g} s, {detector.smoothing} averaged, "
-            f"{detector.refractory / SAMPLE_RATE:g} s between detections of a keyword",
-            f"{self.curves[0].clips} keyword clips with pauses; without keywords: "
-            + "; ".join(self._describe(b) for b in self.backgrounds),
+            f"{self.subset}: a one-second window every {detector.hop / SAMPLE_RATE:g} s, "
+            f"{detector.smoothing} averaged, {detector.refractory / SAMPLE_RATE:g} s from one "
+            "detection to the next",
+            f"{self.curves[0].clips} keyword clips with pauses; "
+            + ", ".join(f"{hours[b.name]:.2f} h of {b.name}" for b in sounds),
+            "false rejects at so many false accepts per hour of",
         ]
         width = 10 * len(RATES)
-        lines.append("false rejects at so many false accepts per hour of")
-        lines.append(
-            " " * 8 + "".join(f"   {b.name:^{width}}" for b in self.backgrounds).rstrip()
-        )
-        rates = "".join(f"{rate:>8g}  " for rate in RATES)
-        lines.append((f"{'switch':<8}" + f"   {rates}" * len(self.backgrounds)).rstrip())
+        lines.append((" " * 8 + "".join(f"   {b.name:^{width}}" for b in sounds)).rstrip())
+        rates = "   " + "".join(f"{rate:>8g}  " for rate in RATES)
+        lines.append((f"{'switch':<8}" + rates * len(sounds)).rstrip())
         for curve in self.curves:
             line = f"{curve.thin!s:<8}"
-            for background in self.backgrounds:
+            for background in sounds:
                 points = [curve.at(background.name, rate) for rate in RATES]
                 line += "   " + "".join(f"{100 * p.false_reject_rate:>8.1f} %" for p in points)
             lines.append(line)
-        for background in self.backgrounds:
-            one = 1 / background.hours(self.detector)
-            text = f"{background.name}: one false accept is {one:.2g} per hour"
-            if one > min(RATES):
-                text += ", below that there must be none"
+        for background in sounds:
+            one = 1 / hours[background.name]
+            orders = f", each {background.orders} times" if background.orders > 1 else ""
             lines.append(
-                f"{text}; with none, the rate is below {self.upper_bound(background):.2g} "
-                "per hour with 95 % confidence"
+                f"{background.name}: {background.clips} recordings{orders}; one false accept is "
+                f"{one:.2g} per hour,\n  none at all means less than "
+                f"{self.upper_bound(background):.2g} (95 % confidence)"
             )
-        if any(b.name == NOISE for b in self.backgrounds):
+        if min(RATES) < max(1 / value for value in hours.values()):
+            lines.append("Where one false accept is more than a column allows, there is none in it.")
+        if NOISE in hours:
             lines.append("Training on the same noise recordings flatters the figures for noise.")
         return "\n".join(lines)
-
-    def _describe(self, background):
-        hours = f"{background.hours(self.detector):.2f} h of {background.name}"
-        if background.name == NOISE:
-            return f"{hours} ({background.clips} recordings)"
-        orders = f", each {background.orders} times" if background.orders > 1 else ""
-        return f"{hours} ({background.clips} clips{orders})"
 
 
 def evaluate(model, data, subset="testing", thin=None, detector=None):

@@ -129,16 +129,16 @@ def detection(result, path, title=""):
     for axes, background in zip(panels, result.backgrounds):
         hours = background.hours(result.detector)
         one = 1 / hours
-        highest = 10 * one
+        # More than one false accept a second concerns nobody.
+        highest = max(10 * one, 3600)
         for curve, colour in zip(result.curves, COLOURS * len(result.curves)):
             rates = curve.false_accepts_per_hour(background.name)
-            highest = max(highest, rates.max())
             axes.step(
                 np.maximum(rates, one / 2), np.maximum(100 * curve.false_reject_rate, lowest / 2),
                 where="post", color=colour, linewidth=1.8, label=f"switch {curve.thin:g}",
             )  # fmt: skip
         axes.set(
-            xscale="log", yscale="log", xlim=(one / 3, highest * 1.3), ylim=(lowest / 3, 130),
+            xscale="log", yscale="log", xlim=(one / 3, highest), ylim=(lowest / 3, 130),
             xlabel=f"false accepts per hour of {background.name}",
         )  # fmt: skip
         axes.axvspan(one / 3, 0.75 * one, color="#f0f2f4", zorder=0)
