@@ -423,7 +423,7 @@ class Detection:
                 f"{self.upper_bound(background):.2g} (95 % confidence)"
             )
         if min(RATES) < max(1 / value for value in hours.values()):
-            lines.append("Where one false accept is more than a column allows, there is none in it.")
+            lines.append("Columns that allow less than one false accept have none.")
         if NOISE in hours:
             lines.append("Training on the same noise recordings flatters the figures for noise.")
         return "\n".join(lines)
