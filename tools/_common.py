@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -123,6 +124,11 @@ def recipe(text):
     raise argparse.ArgumentTypeError(
         f"expected default, light, paper or a JSON file. Received: {text}"
     )
+
+
+def digest(path):
+    """SHA-256 of a file, or None for no file."""
+    return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def task(text):

@@ -113,6 +113,10 @@ def parser():
         "--initialize", action=argparse.BooleanOptionalAction, default=True,
         help="start the student from the teacher's weights",
     )  # fmt: skip
+    group.add_argument(
+        "--start", type=Path, metavar="FILE.keras",
+        help="start from the weights of this student, for a training in several stages",
+    )  # fmt: skip
     group.add_argument("--seed", type=_common.natural_int, default=0)
     group.add_argument(
         "--jit", action=argparse.BooleanOptionalAction, default=True, help="compile with XLA"
@@ -154,6 +158,8 @@ def _train(arguments):
     arguments.distillation = arguments.distillation or student.distillation
     paper = arguments.recipe == "paper"
     arguments.logits = arguments.logits or (student.paper_logits if paper else student.logits)
+    if arguments.start is not None:
+        arguments.initialize = False
     needs_teacher = arguments.initialize or {arguments.distillation, arguments.logits} != {"none"}
     if student.thinnable:
         _refuse(arguments, "mode")
@@ -187,6 +193,7 @@ def _train(arguments):
     teacher = None
     if arguments.teacher is not None:
         teacher = _common.read_model(arguments.teacher)
+    start = None if arguments.start is None else _common.read_model(arguments.start)
     data = SpeechCommands(
         arguments.data,
         arguments.task,
@@ -238,6 +245,8 @@ def _train(arguments):
         model = recipes.make_student(
             data, seed=arguments.seed, network=arguments.model, **size, **network
         )
+        if start is not None:
+            _take_weights(model, start, arguments.start)
         training = recipes.train_student(
             data,
             teacher if needs_teacher else None,
@@ -261,6 +270,7 @@ def _train(arguments):
                 "temperature": arguments.temperature,
                 "logits_weight": arguments.logits_weight,
                 "initialize": arguments.initialize,
+                **({} if start is None else {"start": _common.digest(arguments.start)}),
             },
             **common,
         )
@@ -269,6 +279,17 @@ def _train(arguments):
     _common.write_json(record, out / "run.json")
     if arguments.json is not None:
         _common.write_json(record, arguments.json)
+
+
+def _take_weights(model, start, path):
+    """Gives a student the weights of another; ValueError if it is another kind of network."""
+    shapes = [[tuple(w.shape) for w in network.weights] for network in (start, model)]
+    if shapes[0] != shapes[1] or getattr(start, "labels", None) != model.labels:
+        raise ValueError(
+            "--start should be a student of the same kind, sizes, switches and labels. "
+            f"Received: {path}"
+        )
+    model.set_weights(start.get_weights())
 
 
 def _refuse(arguments, *names):

@@ -49,6 +49,17 @@ def test_train_with_a_recipe_from_a_file(tones, tool, tmp_path, recipe_file, cap
     assert tool("train", *arguments, "--switch-all-bn") == 1
     assert "switch_all_bn: False then, True now" in capsys.readouterr().err
 
+    # A second stage, with a rate too small to move anything.
+    second = tmp_path / "second"
+    start = ("--start", out / "student.keras", "--teacher", out / "teacher.keras")
+    options = (*arguments[2:], *start, "--learning-rate", "1e-12")
+    assert tool("train", tones, second, *options) == 0
+    moved = keras.saving.load_model(second / "student.keras", compile=False)
+    for ours, theirs in zip(moved.trainable_weights, student.trainable_weights):
+        assert ours.numpy() == pytest.approx(theirs.numpy(), abs=1e-7)
+    assert tool("train", tones, tmp_path / "third", *options, "--switch-all-bn") == 1
+    assert "--start should be a student of the same kind" in capsys.readouterr().err
+
 
 @pytest.mark.parametrize("options", [
     ("--recipe", "hope"), ("--recipe", "missing.json"), ("--masks", "1.5"), ("--mixup", "-0.1"),
