@@ -309,6 +309,121 @@ def reproduction(report, path):
     _save(figure, path)
 
 
+def search(report, path):
+    """Draws the accuracy of a search's trials, in order and against each hyperparameter.
+
+    Args:
+        report: `bifsmn_tf.tuning.Report`.
+        path: PNG file to write.
+    """
+    parameters = [p for p in report.search.space if p.searched]
+    columns = min(4, len(parameters) + 1)
+    rows = -(-(len(parameters) + 1) // columns)
+    figure = _figure(max(7.5, 3.3 * columns), 1.1 + 3.0 * rows)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    lengths = sorted({trial.epochs for trial in report.trials}, reverse=True)
+    # The longest trainings stand out; a short one's accuracy is another figure.
+    colours = dict(zip(lengths, (COLOURS[0], *_PALE * len(lengths))))
+    highlights = {report.default.number: ("D", COLOURS[2]), report.best.number: ("*", COLOURS[3])}
+    best = report.best is not report.default
+    chance = 100 * report.search.subject.chance
+    values = [100 * trial.accuracy for trial in report.trials]
+    margin = 0.06 * (max(values) - min(values)) + 0.5
+    for index, axes in enumerate(panels):
+        if index > len(parameters):
+            axes.set_visible(False)
+            continue
+        parameter = parameters[index - 1] if index else None
+        place = _placed(axes, parameter, report)
+        for trial in sorted(report.trials, key=lambda t: t.epochs):
+            x = place(trial)
+            if x is None:  # the hyperparameter did nothing in this trial
+                continue
+            marker, colour = highlights.get(trial.number, ("o", colours[trial.epochs]))
+            marker = "x" if trial.diverged else marker
+            axes.plot(
+                x, 100 * trial.accuracy, marker, color=colour,
+                markersize={"*": 15, "D": 8}.get(marker, 6.5),
+                zorder=4 if trial.number in highlights else 3,
+                **({} if marker == "x" else {"markeredgecolor": "white"}),
+            )  # fmt: skip
+        axes.axhline(100 * report.default.accuracy, color=COLOURS[2], linewidth=1, linestyle="--")
+        if chance > min(values) - margin:
+            axes.axhline(chance, color="#9aa1ab", linewidth=1, linestyle=":")
+        axes.set_xlabel(parameter.name.replace("_", " ") if parameter else "trial")
+        axes.set_ylim(min(values) - margin, max(values) + margin)
+        _plain(axes)
+    for axes in figure.axes[::columns]:
+        axes.set_ylabel("validation accuracy, %")
+    legend = figure.axes[0]
+    for length in lengths:
+        legend.plot([], [], "o", color=colours[length], label=f"{length} epochs")
+    legend.plot([], [], "D", color=COLOURS[2], linestyle="--", linewidth=1,
+                label=f"trial 0, the recipe: {100 * report.default.accuracy:.2f} %")  # fmt: skip
+    if best:
+        legend.plot([], [], "*", color=COLOURS[3], markersize=13,
+                    label=f"best: {100 * report.best.accuracy:.2f} %")  # fmt: skip
+    if any(trial.diverged for trial in report.trials):
+        legend.plot([], [], "x", color=COLOURS[0], label="diverged, counts as chance")
+    if chance > min(values) - margin:
+        legend.plot([], [], ":", color="#9aa1ab", label="always the most frequent class")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    subject = report.search.subject
+    figure.suptitle(
+        f"{report.search.method} search over the recipe of a {subject.network}, "
+        f"{len(report.trials)} trials".capitalize(),
+        x=0.02, ha="left", fontsize=12, weight="bold",
+    )  # fmt: skip
+    _save(figure, path)
+
+
+# Of shorter trainings.
+_PALE = ("#7fb2c4", "#c3d9e0", "#dfe9ec")
+
+
+def _placed(axes, parameter, report):
+    """Prepares the x axis for a hyperparameter (None: number of the trial).
+
+    Returns:
+        A function of a trial: its place; None if it has none.
+    """
+    if parameter is None:
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        return lambda trial: trial.number
+    if parameter.choices is None:
+        axes.set_xscale("log" if parameter.log else "linear")
+        return lambda trial: _in_scale(parameter, trial)
+    # The unchanged recipe may have a value that is no choice.
+    extra = report.default.values.get(parameter.name)
+    choices = list(parameter.choices)
+    if extra is not None and extra not in choices:
+        choices.append(extra)
+    if not isinstance(choices[0], str):
+        choices.sort()
+    names = [choice if isinstance(choice, str) else f"{choice:g}" for choice in choices]
+    axes.set_xticks(range(len(choices)), names)
+    axes.set_xlim(-0.5, len(choices) - 0.5)
+    same = {}
+    for trial in sorted(report.trials, key=lambda trial: trial.number):
+        same.setdefault(trial.values.get(parameter.name), []).append(trial.number)
+
+    def place(trial):
+        value = trial.values.get(parameter.name)
+        if value is None:
+            return None
+        # Side by side: two equal accuracies should stay two points.
+        others = same[value]
+        spread = (others.index(trial.number) - (len(others) - 1) / 2) / max(len(others), 8)
+        return choices.index(value) + 0.6 * spread
+
+    return place
+
+
+def _in_scale(parameter, trial):
+    value = trial.values.get(parameter.name)
+    return None if value is None or (parameter.log and value <= 0) else value
+
+
 _TITLE = {"loc": "left", "fontsize": 11, "color": "#444b54"}
 
 
