@@ -111,7 +111,14 @@ class Search:
         self._seed = seed
         self._settings = settings or {}
         self._check_settings()
-        self.plan = [epochs, *self._planned()]
+        planned = self._planned()
+        if max(planned) < epochs:
+            raise ValueError(
+                "No proposed trial would be trained for all epochs: the space is too small for "
+                "hyperband, or `trials` is. Received: "
+                f"trials={trials!r}, space: {', '.join(map(str, self.space))}"
+            )
+        self.plan = [epochs, *planned]
 
     @property
     def names(self):
@@ -248,7 +255,7 @@ class Search:
         with tempfile.TemporaryDirectory() as scratch:
             tuner = _Tuner(ask, self._oracle(), self.epochs, scratch)
             try:
-                tuner.search(verbose=0)
+                tuner.search()
             except keras_tuner.errors.FatalError as error:
                 raise error.__cause__ or error
 
@@ -283,6 +290,7 @@ class _Tuner(keras_tuner.engine.base_tuner.BaseTuner):
     def __init__(self, ask, oracle, epochs, folder):
         self._ask = ask
         self._epochs = epochs
+        oracle.verbose = 0
         super().__init__(oracle, directory=folder, project_name="search")
 
     def run_trial(self, trial):

@@ -64,8 +64,12 @@ class Subject:
         self.data = data
         self.network = network
         self.model = model
-        self.recipes = {name: recipes.get(recipe, name) for name in ("teacher", "student")}
-        self.base = self.recipes[network]
+        self._recipes = {name: recipes.get("default", name) for name in ("teacher", "student")}
+        if isinstance(recipe, recipes.Recipe):
+            self._recipes[network] = recipe
+        else:
+            self._recipes = {name: recipes.get(recipe, name) for name in self._recipes}
+        self.base = self._recipes[network]
         self.losses = {}
         if network == "student":
             kind = recipes.STUDENTS[model]
@@ -141,7 +145,7 @@ class Subject:
         Returns:
             `{"teacher": {...}, "student": {...}}`; a network without changes is left out.
         """
-        chosen = {**self.recipes, self.network: self.recipe(values)}
+        chosen = {**self._recipes, self.network: self.recipe(values)}
         result = {}
         for name, recipe in chosen.items():
             usual = dataclasses.asdict(recipes.get("default", name))
