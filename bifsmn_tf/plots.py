@@ -317,18 +317,21 @@ def search(report, path):
         path: PNG file to write.
     """
     parameters = [p for p in report.search.space if p.searched]
-    columns = min(4, len(parameters) + 1)
-    rows = -(-(len(parameters) + 1) // columns)
+    rows = -(-(len(parameters) + 1) // 4)
+    columns = -(-(len(parameters) + 1) // rows)
     figure = _figure(max(7.5, 3.3 * columns), 1.1 + 3.0 * rows)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
     lengths = sorted({trial.epochs for trial in report.trials}, reverse=True)
     # The longest trainings stand out; a short one's accuracy is another figure.
     colours = dict(zip(lengths, (COLOURS[0], *_PALE * len(lengths))))
-    highlights = {report.default.number: ("D", COLOURS[2]), report.best.number: ("*", COLOURS[3])}
+    highlights = {report.best.number: ("*", COLOURS[3]), report.default.number: ("D", COLOURS[2])}
     best = report.best is not report.default
     chance = 100 * report.search.subject.chance
-    values = [100 * trial.accuracy for trial in report.trials]
+    # What diverged stands on the axis: it would press the others together.
+    values = [100 * trial.accuracy for trial in report.trials if not trial.diverged]
+    values = values or [chance]
     margin = 0.06 * (max(values) - min(values)) + 0.5
+    low, high = min(values) - margin, max(values) + margin
     for index, axes in enumerate(panels):
         if index > len(parameters):
             axes.set_visible(False)
@@ -342,36 +345,39 @@ def search(report, path):
             marker, colour = highlights.get(trial.number, ("o", colours[trial.epochs]))
             marker = "x" if trial.diverged else marker
             axes.plot(
-                x, 100 * trial.accuracy, marker, color=colour,
-                markersize={"*": 15, "D": 8}.get(marker, 6.5),
+                x, low if trial.diverged else 100 * trial.accuracy, marker, color=colour,
+                clip_on=False, markersize={"*": 15, "D": 8}.get(marker, 6.5),
                 zorder=4 if trial.number in highlights else 3,
                 **({} if marker == "x" else {"markeredgecolor": "white"}),
             )  # fmt: skip
-        axes.axhline(100 * report.default.accuracy, color=COLOURS[2], linewidth=1, linestyle="--")
-        if chance > min(values) - margin:
+        if not report.default.diverged:
+            axes.axhline(
+                100 * report.default.accuracy, color=COLOURS[2], linewidth=1, linestyle="--"
+            )
+        if chance > low:
             axes.axhline(chance, color="#9aa1ab", linewidth=1, linestyle=":")
         axes.set_xlabel(parameter.name.replace("_", " ") if parameter else "trial")
-        axes.set_ylim(min(values) - margin, max(values) + margin)
+        axes.set_ylim(low, high)
         _plain(axes)
     for axes in figure.axes[::columns]:
         axes.set_ylabel("validation accuracy, %")
     legend = figure.axes[0]
     for length in lengths:
-        legend.plot([], [], "o", color=colours[length], label=f"{length} epochs")
+        legend.plot([], [], "o", color=colours[length], label=f"{length} epoch{'s' * (length > 1)}")
     legend.plot([], [], "D", color=COLOURS[2], linestyle="--", linewidth=1,
                 label=f"trial 0, the recipe: {100 * report.default.accuracy:.2f} %")  # fmt: skip
     if best:
         legend.plot([], [], "*", color=COLOURS[3], markersize=13,
                     label=f"best: {100 * report.best.accuracy:.2f} %")  # fmt: skip
     if any(trial.diverged for trial in report.trials):
-        legend.plot([], [], "x", color=COLOURS[0], label="diverged, counts as chance")
-    if chance > min(values) - margin:
+        legend.plot([], [], "x", color=COLOURS[0], label="diverged")
+    if chance > low:
         legend.plot([], [], ":", color="#9aa1ab", label="always the most frequent class")
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    subject = report.search.subject
+    network = report.search.subject.network
     figure.suptitle(
-        f"{report.search.method} search over the recipe of a {subject.network}, "
-        f"{len(report.trials)} trials".capitalize(),
+        f"{report.search.method.capitalize()} search over the recipe of a {network}, "
+        f"{len(report.trials)} trials",
         x=0.02, ha="left", fontsize=12, weight="bold",
     )  # fmt: skip
     _save(figure, path)
