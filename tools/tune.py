@@ -272,7 +272,7 @@ class _Progress:
 
     def _title(self, number, epochs):
         last = len(self.search.plan) - 1
-        return f"[{number:>{len(str(last))}}/{last}] {epochs} epochs"
+        return f"[{number:>{len(str(last))}}/{last}] {epochs} epoch{'s' * (epochs > 1)}"
 
 
 def _values(values):
