@@ -26,11 +26,6 @@ class Report:
         return self.trials[0]
 
     @property
-    def finished(self):
-        """Whether no trial of the search is missing."""
-        return len(self.trials) == len(self.search.plan)
-
-    @property
     def gain(self):
         """Accuracy of the best trial minus that of the unchanged recipe."""
         return self.best.accuracy - self.default.accuracy
