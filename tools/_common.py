@@ -106,6 +106,11 @@ def positive_float(text):
     return value
 
 
+def positive_floats(text):
+    """Argument type: numbers above zero, separated by commas."""
+    return [positive_float(part) for part in text.split(",")]
+
+
 def share(text):
     """Argument type: a number from 0 to 1."""
     value = float(text)

@@ -8,7 +8,8 @@ from pathlib import Path
 import _common
 
 _EPILOG = """\
-OUT_DIR receives teacher.keras and student.keras (the best epoch by validation accuracy),
+OUT_DIR receives teacher.keras and student.keras (the best epoch by validation accuracy, the
+mean of the switches),
 *_last.keras, *_history.csv, *_curves.png, run.json, logs/ (tensorboard --logdir) and state/.
 Interrupted at any moment, the same command goes on where it stopped and ends with the same
 weights. --epochs 0 trains the teacher only.
@@ -101,6 +102,10 @@ def parser():
     group.add_argument(
         "--logits-weight", type=_common.positive_float, metavar="WEIGHT",
         help="weight of the distillation of logits (default: soft 1, mse 0.01)",
+    )  # fmt: skip
+    group.add_argument(
+        "--switch-weights", type=_common.positive_floats, metavar="W,W,W",
+        help="weights of the switches' losses (default 1,0.5,0.25)",
     )  # fmt: skip
     group.add_argument(
         "--masks", type=_common.share, metavar="P",
@@ -259,6 +264,7 @@ def _train(arguments):
             ),
             gamma=arguments.gamma,
             initialize=arguments.initialize,
+            switch_weights=arguments.switch_weights,
             settings={
                 **settings,
                 **network,
@@ -270,6 +276,7 @@ def _train(arguments):
                 "temperature": arguments.temperature,
                 "logits_weight": arguments.logits_weight,
                 "initialize": arguments.initialize,
+                **_given(arguments, "switch_weights"),
                 **({} if start is None else {"start": _common.digest(arguments.start)}),
             },
             **common,
@@ -290,6 +297,10 @@ def _take_weights(model, start, path):
             f"Received: {path}"
         )
     model.set_weights(start.get_weights())
+
+
+def _given(arguments, *names):
+    return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
 
 def _refuse(arguments, *names):

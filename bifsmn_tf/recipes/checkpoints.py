@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from bifsmn_tf.files import replacing
+from bifsmn_tf.recipes.epoch_line import mean_validation_accuracy
 
 _FORMAT = 1
 
@@ -167,19 +168,17 @@ class Checkpointing(keras.callbacks.Callback):
     Args:
         network: What is trained and saved (the student, not the distiller around it).
         state: `TrainingState`.
-        folder: Where to write `<name>.keras` (best by `monitor`), `<name>_last.keras` and
+        folder: Where to write `<name>.keras` (best epoch), `<name>_last.keras` and
             `<name>_history.csv`; None keeps the best weights in memory only.
         name: Name of the network's files.
-        monitor: Validation metric to choose by, the larger the better.
     """
 
-    def __init__(self, network, state, folder, name, monitor):
+    def __init__(self, network, state, folder, name):
         super().__init__()
         self.network = network
         self.state = state
         self.folder = None if folder is None else Path(folder)
         self.name = name
-        self.monitor = monitor
         self._best_weights = None
         self._started = time.monotonic()
 
@@ -193,13 +192,13 @@ class Checkpointing(keras.callbacks.Callback):
                 f"The loss of epoch {epoch + 1} is not a finite number; a smaller learning rate "
                 f"usually helps. Received: loss={logs['loss']}"
             )
-        best = max((row[self.monitor] for row in self.state.history), default=-1.0)
+        best = max(map(mean_validation_accuracy, self.state.history), default=-1.0)
         row = {"epoch": epoch + 1, **logs}
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(time.monotonic() - self._started, 2)
         # Networks first, state last: after a kill in between, the epoch is repeated and writes
         # the same files again.
-        if logs[self.monitor] > best:
+        if mean_validation_accuracy(logs) > best:
             if self.folder is None:
                 self._best_weights = self.network.get_weights()
             else:

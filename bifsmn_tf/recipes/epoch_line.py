@@ -32,13 +32,26 @@ def validation_accuracies(row):
     return dict(sorted(found.items(), key=lambda item: -float(item[0])))
 
 
+def mean_validation_accuracy(row):
+    """What the best epoch is chosen by: the mean over the switches, which share the weights.
+
+    Args:
+        row: Metrics by name, as Keras logs them.
+
+    Returns:
+        A float.
+    """
+    accuracies = validation_accuracies(row).values()
+    return sum(accuracies) / len(accuracies)
+
+
 class EpochLine(keras.callbacks.Callback):
     """Prints one line per epoch.
 
     Args:
         title: First word of the line, such as "teacher".
         seconds: Time after which the training stops, if it goes by the clock and not by epochs.
-        best: Best validation accuracy so far and its epoch, of a training that is resumed.
+        best: Best mean validation accuracy so far and its epoch, of a training that is resumed.
         stream: Where to print; default standard output.
     """
 
@@ -85,8 +98,8 @@ class EpochLine(keras.callbacks.Callback):
             f"{name}: {value:.2f}" if len(switches) > 1 else f"{value:.2f}"
             for name, value in switches.items()
         )
-        if switches and next(iter(switches.values())) > self._best[0]:
-            self._best = (next(iter(switches.values())), epoch + 1)
+        if switches and 100 * mean_validation_accuracy(logs) > self._best[0]:
+            self._best = (100 * mean_validation_accuracy(logs), epoch + 1)
         # The first epoch compiles; later ones tell how long the rest takes.
         now = time.monotonic()
         if epoch == self._first:

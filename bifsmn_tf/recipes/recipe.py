@@ -20,7 +20,7 @@ from bifsmn_tf.optimizers import Adam, AdamW, CosineSchedule, SGDWithCoupledDeca
 from bifsmn_tf.recipes.batches import training_batches, validation_batches
 from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
 from bifsmn_tf.recipes.clock import Clock
-from bifsmn_tf.recipes.epoch_line import EpochLine
+from bifsmn_tf.recipes.epoch_line import EpochLine, mean_validation_accuracy
 from bifsmn_tf.recipes.event_log import EventLog
 from bifsmn_tf.training import BinarizerSchedule, ThinnableDistiller, initialize_student
 
@@ -292,19 +292,17 @@ class Training:
     Attributes:
         model: The network, with the weights of its best epoch.
         history: One dictionary per epoch.
-        monitor: The validation metric that chose the best epoch.
         resumed_at: Number of epochs that had been trained before this call.
     """
 
     model: Any
     history: list
-    monitor: str
     resumed_at: int = 0
 
     @property
     def best(self):
         """Row of the history of the best epoch (the first, if several are equal)."""
-        return max(self.history, key=lambda row: row[self.monitor])
+        return max(self.history, key=mean_validation_accuracy)
 
     @property
     def minutes(self):
@@ -397,7 +395,7 @@ def train_teacher(
         )
 
     return run(
-        "teacher", model, model, compile_model, "val_accuracy", data, recipe, epochs, seed, **kwargs
+        "teacher", model, model, compile_model, data, recipe, epochs, seed, **kwargs
     )
 
 
@@ -412,6 +410,7 @@ def train_student(
     logits=None,
     gamma=0.01,
     initialize=True,
+    switch_weights=None,
     variant="base",
     **kwargs,
 ):
@@ -430,6 +429,7 @@ def train_student(
             `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network (and recipe).
         gamma: Weight of `distillation`.
         initialize: Whether the student starts from the teacher's weights.
+        switch_weights: One weight per switch; None for the papers' 1, 1/2, 1/4, ...
         variant: Of the network that is made.
         **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
 
@@ -464,14 +464,14 @@ def train_student(
         distillation=distillation,
         gamma=gamma,
         logits=logits,
+        switch_weights=switch_weights,
     )
 
     def compile_model(optimizer, jit_compile):
         distiller.compile(optimizer, loss=recipe.make_loss(), jit_compile=jit_compile)
 
-    monitor = f"val_accuracy_{model.switches[0]}"
     return run(
-        "student", distiller, model, compile_model, monitor, data, recipe, epochs, seed, **kwargs
+        "student", distiller, model, compile_model, data, recipe, epochs, seed, **kwargs
     )
 
 
@@ -498,7 +498,6 @@ def run(
     model,
     network,
     compile_model,
-    monitor,
     data,
     recipe,
     epochs=None,
@@ -521,7 +520,6 @@ def run(
         model: What is fitted: the network, or a distiller around it.
         network: What is saved.
         compile_model: Called with `(optimizer, jit_compile)`; compiles `model`.
-        monitor: Metric that chooses the best epoch.
         data: `bifsmn_tf.data.SpeechCommands`.
         recipe: `Recipe`.
         epochs: Number of epochs of the whole training; None takes the recipe's.
@@ -549,7 +547,7 @@ def run(
                 f"Received: minutes={minutes!r}, folder={folder!r}"
             )
         return _run_by_clock(
-            name, model, network, compile_model, monitor, data, recipe, minutes, seed,
+            name, model, network, compile_model, data, recipe, minutes, seed,
             jit_compile, verbose, callbacks,
         )  # fmt: skip
     epochs = recipe.epochs if epochs is None else epochs
@@ -562,7 +560,7 @@ def run(
     state = _State(settings) if folder is None else TrainingState(
         Path(folder) / "state" / f"{name}.npz", settings
     )
-    checkpoints = Checkpointing(network, state, folder, name, monitor)
+    checkpoints = Checkpointing(network, state, folder, name)
     resumed_at = state.epoch
     if not state.finished:
         train, steps = training_batches(
@@ -576,8 +574,8 @@ def run(
         if folder is not None:
             watchers.append(EventLog(Path(folder) / "logs" / name))
         if verbose:
-            best = max(state.history, key=lambda row: row[monitor], default=None)
-            best = (best[monitor], best["epoch"]) if best else (-1.0, 0)
+            best = max(state.history, key=mean_validation_accuracy, default=None)
+            best = (mean_validation_accuracy(best), best["epoch"]) if best else (-1.0, 0)
             watchers.append(EpochLine(name, best))
         if state.epoch < epochs:
             model.fit(
@@ -594,11 +592,11 @@ def run(
         if folder is not None and state.epoch == epochs:
             state.save(network, model.optimizer, finished=True)
     checkpoints.restore_best()
-    return Training(network, state.history, monitor, resumed_at)
+    return Training(network, state.history, resumed_at)
 
 
 def _run_by_clock(
-    name, model, network, compile_model, monitor, data, recipe, minutes, seed, jit_compile,
+    name, model, network, compile_model, data, recipe, minutes, seed, jit_compile,
     verbose, callbacks,
 ):  # fmt: skip
     train, steps = training_batches(data, recipe, seed, network=network)
@@ -606,7 +604,7 @@ def _run_by_clock(
     recipe = dataclasses.replace(recipe, schedule=False)
     compile_model(recipe.make_optimizer(1, steps), jit_compile)
     model.optimizer.build(network.trainable_variables)
-    checkpoints = Checkpointing(network, _State(None), None, name, monitor)
+    checkpoints = Checkpointing(network, _State(None), None, name)
     watchers = [Clock(minutes, recipe.learning_rate), *callbacks, checkpoints]
     if verbose:
         watchers.append(EpochLine(name, seconds=60 * minutes))
@@ -621,7 +619,7 @@ def _run_by_clock(
         verbose=0,
         shuffle=False,
     )
-    return Training(network, checkpoints.state.history, monitor)
+    return Training(network, checkpoints.state.history)
 
 
 class _State:
