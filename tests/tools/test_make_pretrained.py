@@ -1,0 +1,64 @@
+"""make_pretrained.py: what it asks of train.py, and the card it writes."""
+
+import importlib
+
+import pytest
+
+from bifsmn_tf import pretrained
+
+
+@pytest.fixture
+def maker(tool):
+    return importlib.import_module("make_pretrained")
+
+
+def test_every_network_of_the_package_is_made(maker):
+    assert sorted(maker.STAGES) == pretrained.list()
+
+
+@pytest.mark.parametrize("name", ["bifsmn_sc10", "bifsmnv2_sc10", "dfsmn_sc10"])
+def test_stages_are_valid_commands_that_follow_each_other(maker, name):
+    parser = importlib.import_module("train").parser()
+    stages = maker.train_arguments(name, "data", "work", seed=3)
+    parsed = [parser.parse_args(stage) for stage in stages]
+    for arguments in parsed:
+        assert arguments.seed == 3 and arguments.task == 10
+        assert str(arguments.teacher) == (
+            "None" if name == "dfsmn_sc10" else "work/dfsmn_sc10/stage1/teacher.keras"
+        )
+    assert parsed[0].start is None
+    for before, after in zip(parsed, parsed[1:]):
+        assert after.start == before.out / "student.keras"
+
+
+def test_card(maker, tmp_path):
+    tflite = tmp_path / "x.tflite"
+    tflite.write_bytes(b"12345")
+    result = {
+        "baselines": {"majority": 0.125},
+        "switches": {"1.0": {"accuracy": 0.9, "interval_95": [0.88, 0.915], "count": 500}},
+    }
+    run = {
+        "labels": ["yes", "no"], "seed": 4, "versions": {"keras": "3.0"},
+        "student": {"best_epoch": 7, "epochs": 9},
+    }  # fmt: skip
+    report = {"parity": {"1.0": {"max_difference": 2e-6}}}
+    card = maker.model_card(
+        "bifsmn_sc10", run, "student", {"validation": result, "testing": result}, report,
+        ["tools/train.py DATA WORK/a", "tools/train.py DATA WORK/b"], tflite,
+    )  # fmt: skip
+    for words in (
+        "| validation | 1.0 | 90.00 % | 88.00 to 91.50 % | 500 |", "epoch 7 of 9", "seed 4",
+        "5 bytes", "2.0e-06", "Stage 2", "WORK/b", "12.50 % of validation", "CC BY 4.0",
+        "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5",
+    ):  # fmt: skip
+        assert words in card, words
+
+
+def test_wrong_usage(tool, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        tool("make_pretrained", tmp_path, tmp_path / "work", "--only", "vgg_sc10")
+    assert stopped.value.code == 2
+    missing = tmp_path / "missing"
+    assert tool("make_pretrained", missing, tmp_path / "work", "--out", tmp_path / "out") == 1
+    assert "missing" in capsys.readouterr().err and not (tmp_path / "out").exists()
