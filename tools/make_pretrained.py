@@ -21,18 +21,15 @@ TEACHER = "dfsmn_sc10"
 _DATA = ["--task", "10", "--unknown", "all"]
 _FINISH = ["--recipe", "light", "--learning-rate", "1e-3", "--switch-weights", "1,1,1"]
 
-# What tools/train.py is asked for in every stage, after the two folders. The last epochs of a
-# 1-bit network are without strong augmentation and with all switches alike: docs/accuracy.md.
+# What tools/train.py is asked for in every stage, after the two folders. A second stage without
+# strong augmentation helps single-scale activations only: docs/accuracy.md.
 STAGES = {
     TEACHER: [[*_DATA, "--epochs", "0"]],
     "bifsmn_sc10": [
         [*_DATA, "--model", "bifsmn"],
         [*_DATA, "--model", "bifsmn", *_FINISH, "--epochs", "20"],
     ],
-    "bifsmnv2_sc10": [
-        [*_DATA, "--model", "bifsmnv2"],
-        [*_DATA, "--model", "bifsmnv2", *_FINISH, "--epochs", "25"],
-    ],
+    "bifsmnv2_sc10": [[*_DATA, "--model", "bifsmnv2"]],
 }
 _TITLES = {
     TEACHER: "D-FSMN, real-valued: the teacher of the two others",
@@ -52,6 +49,7 @@ def parser():
     result.add_argument(
         "--only", choices=tuple(STAGES), action="append", help="one network (repeatable)"
     )
+    result.add_argument("--remark", metavar="TEXT", help="a line to add to the cards")
     result.add_argument("--seed", type=_common.natural_int, default=0)
     result.add_argument(
         "--out", type=Path, metavar="DIR", default=DESTINATION, help="default: the package"
@@ -116,7 +114,10 @@ def _make(name, arguments):
         .replace(str(arguments.work), "WORK")
         for stage in stages
     ]
-    card = model_card(name, run, network, results, json.loads(report.read_text()), commands, tflite)
+    card = model_card(
+        name, run, network, results, json.loads(report.read_text()), commands, tflite,
+        arguments.remark,
+    )
     from bifsmn_tf.files import replacing
 
     for source, suffix in ((keras_file, ".keras"), (tflite, ".tflite"), (card, ".md")):
@@ -133,7 +134,7 @@ def _tool(name, *arguments):
         raise ValueError(f"{name} failed, see above")
 
 
-def model_card(name, run, network, results, report, commands, tflite):
+def model_card(name, run, network, results, report, commands, tflite, remark=None):
     """The text of a model card.
 
     Args:
@@ -144,6 +145,7 @@ def model_card(name, run, network, results, report, commands, tflite):
         report: What tools/convert.py wrote.
         commands: The commands that trained the network.
         tflite: The converted file.
+        remark: Something to add, or None.
 
     Returns:
         Markdown.
@@ -160,7 +162,7 @@ def model_card(name, run, network, results, report, commands, tflite):
             low, high = (100 * end for end in values["interval_95"])
             lines.append(
                 f"| {subset} | {switch} | {100 * values['accuracy']:.2f} % | "
-                f"{low:.2f} to {high:.2f} % | {values['count']} |"
+                f"{low:.2f} to {high:.2f} % | {values['n']} |"
             )
     validation, testing = (results[s]["baselines"] for s in ("validation", "testing"))
     versions = ", ".join(f"{key} {value}" for key, value in run["versions"].items())
@@ -190,6 +192,7 @@ def model_card(name, run, network, results, report, commands, tflite):
         "measured. Of the 168 testing clips 19, all of one speaker, hold no audible speech. Not "
         "for anything where a missed or misheard word does harm.",
         "* **Licence of the weights**: Apache 2.0, as the code.",
+        *([f"* **Remark**: {remark}"] if remark else []),
         "",
     ]
     return "\n".join(lines)

@@ -36,7 +36,7 @@ def test_card(maker, tmp_path):
     tflite.write_bytes(b"12345")
     result = {
         "baselines": {"majority": 0.125},
-        "switches": {"1.0": {"accuracy": 0.9, "interval_95": [0.88, 0.915], "count": 500}},
+        "switches": {"1.0": {"accuracy": 0.9, "interval_95": [0.88, 0.915], "n": 500}},
     }
     run = {
         "labels": ["yes", "no"], "seed": 4, "versions": {"keras": "3.0"},
