@@ -63,7 +63,7 @@ def test_train_and_evaluate_the_second_version(run_folder, tones, tool, tmp_path
     )  # fmt: skip
     assert tool(*arguments) == 0
     record = json.loads((tmp_path / "run.json").read_text())
-    assert record["arguments"]["distillation"] == "fid" and record["arguments"]["logits"] == "mse"
+    assert record["arguments"]["distillation"] == "fid" and record["arguments"]["logits"] == "soft"
     assert tool(*arguments, "--binarizer", "vanilla") == 1
     assert "binarizer: lpb then, vanilla now" in capsys.readouterr().err
     assert tool(*arguments, "--distillation", "hed") == 1
