@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from bifsmn_tf.files import replacing
 
@@ -398,6 +399,8 @@ def _placed(axes, parameter, report):
         return lambda trial: trial.number
     if parameter.choices is None:
         axes.set_xscale("log" if parameter.log else "linear")
+        if parameter.log:  # over less than a few decades the labels between would overlap
+            axes.xaxis.set_minor_formatter(NullFormatter())
         return lambda trial: _in_scale(parameter, trial)
     # The unchanged recipe may have a value that is no choice.
     extra = report.default.values.get(parameter.name)
