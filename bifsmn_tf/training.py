@@ -80,8 +80,8 @@ class ThinnableDistiller(keras.Model):
       + \mathcal L_{\mathrm{logit},o}\big), \qquad w = (1, 1/2, 1/4)$$
 
     (BiFSMN, Eq. (15)). One step runs the teacher once in inference mode, the student's front end
-    once and its blocks once per switch, and takes one gradient and one optimizer step. Block k of a switch is compared with
-    the teacher's block at the same depth (Eq. (14)).
+    once and its blocks once per switch, and takes one gradient and one optimizer step. Block k of
+    a switch is compared with the teacher's block at the same depth (Eq. (14)).
 
     Losses that the student's layers add, such as those of `bifsmn_tf.binarizers.RAD`, are part of
     the loss of each switch. `fit` adds a `BinarizerSchedule` if there is none among its callbacks.

@@ -281,3 +281,25 @@ def open_tflite(path_or_bytes):
         for switch in model.switches:
             model.scores(np.zeros(model.input_shape, np.float32), thin=switch)
     return model
+
+
+def add_task_options(parser, cache):
+    """Adds the options that say which clips a training gets, and what they are called.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        cache: Help of `--cache`.
+    """
+    group = parser.add_argument_group("task")
+    group.add_argument(
+        "--task", type=task, default=12, help="10, 12, 20, 35 or word,word,... (default 12)"
+    )
+    group.add_argument(
+        "--protocol", choices=("warden", "paper"), default="warden",
+        help="what becomes of other words and silence (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--unknown", type=percentage_or_all, metavar="PERCENT",
+        help="unknown clips in the training subset, in percent of the keywords, or all",
+    )  # fmt: skip
+    group.add_argument("--cache", metavar="DIR", help=cache)

@@ -25,19 +25,11 @@ def parser():
     result.add_argument("data", metavar="DATA", help="folder laid out like Speech Commands")
     result.add_argument("out", metavar="OUT_DIR", type=Path, help="folder to write to")
 
-    group = result.add_argument_group("task")
-    group.add_argument(
-        "--task", type=_common.task, default=12, help="10, 12, 20, 35 or word,word,... (default 12)"
+    _common.add_task_options(
+        result,
+        cache="keep decoded and augmented clips there for later runs (40 views of a clip are 82 kB, "
+        "which otherwise stay in memory)",
     )
-    group.add_argument(
-        "--protocol", choices=("warden", "paper"), default="warden",
-        help="what becomes of other words and silence (default %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--unknown", type=_common.percentage_or_all, metavar="PERCENT",
-        help="unknown clips in the training subset, in percent of the keywords, or all",
-    )  # fmt: skip
-    group.add_argument("--cache", metavar="DIR", help="keep decoded clips there for later runs")
 
     group = result.add_argument_group("networks")
     group.add_argument(
@@ -171,6 +163,11 @@ def _train(arguments):
         arguments.thin = arguments.thin or (1.0, 0.5, 0.25)
         if arguments.switch_all_bn is None:
             arguments.switch_all_bn = not paper
+        if arguments.switch_weights and len(arguments.switch_weights) != len(arguments.thin):
+            parser().error(
+                f"--switch-weights should have one weight for each of {len(arguments.thin)} "
+                f"switches. Received: {len(arguments.switch_weights)}"
+            )
         size = {"variant": arguments.variant}
         network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
     else:

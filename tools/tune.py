@@ -36,23 +36,11 @@ def parser():
     result.add_argument("data", metavar="DATA", help="folder laid out like Speech Commands")
     result.add_argument("out", metavar="OUT_DIR", type=Path, help="folder to write to")
 
-    group = result.add_argument_group("task")
-    group.add_argument(
-        "--task", type=_common.task, default=12, help="10, 12, 20, 35 or word,word,... (default 12)"
-    )
-    group.add_argument(
-        "--protocol", choices=("warden", "paper"), default="warden",
-        help="what becomes of other words and silence (default %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--unknown", type=_common.percentage_or_all, metavar="PERCENT",
-        help="unknown clips in the training subset, in percent of the keywords, or all",
-    )  # fmt: skip
-    group.add_argument(
-        "--cache", metavar="DIR",
-        help="keep decoded and augmented clips there, which all trials share (default "
+    _common.add_task_options(
+        result,
+        cache="keep decoded and augmented clips there, which all trials share (default "
         "OUT_DIR/cache)",
-    )  # fmt: skip
+    )
 
     group = result.add_argument_group("network")
     group.add_argument("--network", choices=("teacher", "student"), default="teacher")

@@ -63,7 +63,7 @@ def test_train_with_a_recipe_from_a_file(tones, tool, tmp_path, recipe_file, cap
 
 @pytest.mark.parametrize("options", [
     ("--recipe", "hope"), ("--recipe", "missing.json"), ("--masks", "1.5"), ("--mixup", "-0.1"),
-    ("--temperature", "0"), ("--logits-weight", "-1"),
+    ("--temperature", "0"), ("--logits-weight", "-1"), ("--switch-weights", "1,0.5,0.25"),
 ])  # fmt: skip
 def test_wrong_usage(tones, tool, tmp_path, options, capsys):
     with pytest.raises(SystemExit) as stopped:
