@@ -320,8 +320,8 @@ def test_each_student_has_its_own_losses(data, trained, monkeypatch):
             super().__init__(*args, **kwargs)
             made.append((type(self.distillation), type(self.logits)))
 
-    monkeypatch.setattr("bifsmn_tf.recipes.recipe.ThinnableDistiller", Recorded)
-    monkeypatch.setattr("bifsmn_tf.recipes.recipe.run", lambda *args, **kwargs: None)
+    monkeypatch.setattr("bifsmn_tf.recipes.train.ThinnableDistiller", Recorded)
+    monkeypatch.setattr("bifsmn_tf.recipes.train.run", lambda *args, **kwargs: None)
 
     class Derived(BiFSMNv2):
         pass

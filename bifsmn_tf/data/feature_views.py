@@ -31,7 +31,8 @@ class FeatureViews:
         layer: Front end, from `bifsmn_tf.data.features.front_end_of`.
         views: Number of variants of every clip.
         seed: Of the variants.
-        distractors: None, or `Distractors` that replace some clips.
+        replacements: Objects that replace some clips before they are augmented: `Distractors`,
+            `DigitalSilence`.
         cache_dir: Folder for views as `float16` files, 2 kB per clip and view; None keeps
             them in memory.
 
@@ -41,7 +42,7 @@ class FeatureViews:
     """
 
     def __init__(
-        self, samples, labels, augment, layer, views, seed=0, distractors=None, cache_dir=None
+        self, samples, labels, augment, layer, views, seed=0, replacements=(), cache_dir=None
     ):
         if not isinstance(views, int) or views < 1:
             raise ValueError(f"`views` must be a positive integer. Received: views={views!r}")
@@ -51,7 +52,7 @@ class FeatureViews:
         self._layer = layer
         self._count = views
         self._seed = int(seed)
-        self._distractors = distractors
+        self._replacements = tuple(replacements)
         self._folder = None
         if cache_dir is not None:
             self._folder = Path(cache_dir) / f"views-{self._fingerprint()}"
@@ -81,7 +82,7 @@ class FeatureViews:
         digest = hashlib.sha256(np.ascontiguousarray(self._samples))
         digest.update(self._labels.astype(np.int32))
         parts = (
-            _FORMAT, self._seed, self._augment.fingerprint, self._distractors,
+            _FORMAT, self._seed, self._augment.fingerprint, self._replacements,
             self._layer.get_config(),
         )  # fmt: skip
         digest.update(repr(parts).encode())
@@ -135,8 +136,8 @@ class FeatureViews:
     def _make(self, view):
         rng = np.random.default_rng([self._seed % 2**63, view])
         replaced = {}
-        if self._distractors is not None:
-            replaced = self._distractors.make(self._samples, self._labels, rng)
+        for replacement in self._replacements:
+            replaced.update(replacement.make(self._samples, self._labels, rng))
         parts = []
         for start in range(0, len(self._samples), _BATCH):
             rows = range(start, min(start + _BATCH, len(self._samples)))

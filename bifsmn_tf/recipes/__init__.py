@@ -1,23 +1,18 @@
 """Training recipes: optimizer, schedule and loss, and functions that apply them and can resume."""
 
 from bifsmn_tf.recipes.checkpoints import TrainingDiverged, save_model
-from bifsmn_tf.recipes.recipe import (
+from bifsmn_tf.recipes.networks import (
     DISTILLATIONS,
     LOGITS,
-    RECIPES,
     STUDENTS,
-    Recipe,
     Student,
-    Training,
-    get,
     make_logits,
-    read,
     make_student,
     make_teacher,
-    run,
-    train_student,
-    train_teacher,
 )
+from bifsmn_tf.recipes.recipe import RECIPES, Recipe, get, read
+from bifsmn_tf.recipes.running import Training, run
+from bifsmn_tf.recipes.train import train_student, train_teacher
 
 __all__ = [
     "DISTILLATIONS",
@@ -30,9 +25,9 @@ __all__ = [
     "TrainingDiverged",
     "get",
     "make_logits",
-    "read",
     "make_student",
     "make_teacher",
+    "read",
     "run",
     "save_model",
     "train_student",

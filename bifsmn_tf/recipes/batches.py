@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from bifsmn_tf.data import pipeline, tasks
+from bifsmn_tf.data.digital_silence import DigitalSilence
 from bifsmn_tf.data.distractors import Distractors
 from bifsmn_tf.data.feature_views import FeatureViews
 from bifsmn_tf.data.features import apply_front_end, front_end_of
@@ -46,16 +47,9 @@ def training_batches(data, recipe, seed, first_epoch=0, network=None):
 
 
 def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer):
-    distractors = None
-    if recipe.distractors and tasks.UNKNOWN in data.labels:
-        extra = (tasks.UNKNOWN, tasks.SILENCE)
-        keywords = tuple(i for i, label in enumerate(data.labels) if label not in extra)
-        distractors = Distractors(
-            data.labels.index(tasks.UNKNOWN), keywords, recipe.distractors
-        )
     views = FeatureViews(
         samples, labels, RobustAugmentation(data.noise), layer, recipe.views,
-        distractors=distractors, cache_dir=data.cache_dir,
+        replacements=_replacements(data.labels, recipe), cache_dir=data.cache_dir,
     )  # fmt: skip
     masks = None
     if recipe.masks and len(views.shape) == 3:
@@ -67,6 +61,17 @@ def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer):
         views, labels, data.num_classes, batch_size=batch_size, seed=seed,
         spectrogram_augment=masks, mixup=mixup,
     )  # fmt: skip
+
+
+def _replacements(labels, recipe):
+    extra = (tasks.UNKNOWN, tasks.SILENCE)
+    result = []
+    if recipe.distractors and tasks.UNKNOWN in labels:
+        keywords = tuple(i for i, label in enumerate(labels) if label not in extra)
+        result.append(Distractors(labels.index(tasks.UNKNOWN), keywords, recipe.distractors))
+    if recipe.digital_silence and tasks.SILENCE in labels:
+        result.append(DigitalSilence(labels.index(tasks.SILENCE), recipe.digital_silence))
+    return result
 
 
 def validation_batches(

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from bifsmn_tf.data import FeatureViews, RobustAugmentation, Robustness, log_mel_features
+from bifsmn_tf.data.digital_silence import DigitalSilence
 from bifsmn_tf.data.distractors import Distractors
 from bifsmn_tf.data.features import front_end
 
@@ -126,14 +127,15 @@ def test_other_ingredients_get_other_folders(make, clips, tmp_path):
     distractors = Distractors(0, (1, 2), 0.5)
     for kwargs in (
         {}, {"augment": Louder("quieter")}, {"seed": 1}, {"samples": changed},
-        {"labels": labels[::-1]}, {"distractors": distractors},
-        {"distractors": Distractors(0, (1, 2), 0.4)},
+        {"labels": labels[::-1]}, {"replacements": [distractors]},
+        {"replacements": [Distractors(0, (1, 2), 0.4)]},
+        {"replacements": [distractors, DigitalSilence(1)]},
     ):  # fmt: skip
         make(cache_dir=tmp_path, **kwargs)[0]
     views = FeatureViews(samples, labels, Louder(), front_end(40), 3, cache_dir=tmp_path)
     assert views.shape == (40, 32, 1)
     views[0]
-    assert len(folders(tmp_path)) == 8
+    assert len(folders(tmp_path)) == 9
 
 
 def test_robust_augmentations_get_folders_of_their_own(make, tmp_path):
@@ -190,7 +192,7 @@ def test_distractors_replace_only_the_unknown_class(make, clips):
             return waveforms
 
     plain = make(Same("same"))[0]
-    view = make(Same("same"), distractors=Distractors(0, (1, 2), 1.0))[0]
+    view = make(Same("same"), replacements=[Distractors(0, (1, 2), 1.0)])[0]
     changed = np.any(np.abs(view.astype(np.float32) - plain) > 0.5, axis=(1, 2, 3))
     np.testing.assert_array_equal(changed, clips[1] == 0)
 

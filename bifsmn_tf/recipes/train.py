@@ -1,0 +1,139 @@
+"""Trains a float teacher or a binarized student by a recipe.
+
+Example:
+    data = bifsmn_tf.data.SpeechCommands("speech_commands", task=10)
+    teacher = recipes.train_teacher(data, epochs=40).model
+    student = recipes.train_student(data, teacher, epochs=60).model
+    student.save("student.keras")
+"""
+
+from bifsmn_tf.recipes.networks import (
+    DISTILLATIONS,
+    LOGITS,
+    kind_of,
+    make_student,
+    make_teacher,
+    named,
+)
+from bifsmn_tf.recipes.recipe import get
+from bifsmn_tf.recipes.running import run
+from bifsmn_tf.training import ThinnableDistiller, initialize_student
+
+
+def train_teacher(
+    data, model=None, recipe="default", epochs=None, seed=0, variant="base", **kwargs
+):
+    """Trains a float teacher.
+
+    Args:
+        data: `bifsmn_tf.data.SpeechCommands`.
+        model: Network to train; None makes one with `make_teacher`.
+        recipe: As for `get`.
+        epochs: Number of epochs; None takes the recipe's.
+        seed: Of weights, dropout, order of clips and augmentation.
+        variant: Of the network that is made.
+        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
+
+    Returns:
+        A `Training`.
+    """
+    recipe = get(recipe, "teacher")
+    if model is None:
+        model = make_teacher(data, variant, seed)
+
+    def compile_model(optimizer, jit_compile):
+        model.compile(
+            optimizer,
+            loss=recipe.make_loss(),
+            metrics=["accuracy"],
+            jit_compile=jit_compile,
+        )
+
+    return run(
+        "teacher", model, model, compile_model, data, recipe, epochs, seed, **kwargs
+    )
+
+
+def train_student(
+    data,
+    teacher=None,
+    model=None,
+    recipe="default",
+    epochs=None,
+    seed=0,
+    distillation=None,
+    logits=None,
+    gamma=0.01,
+    initialize=True,
+    switch_weights=None,
+    variant="base",
+    **kwargs,
+):
+    """Trains a thinnable binarized student with a frozen teacher.
+
+    Args:
+        data: `bifsmn_tf.data.SpeechCommands`.
+        teacher: Trained float network; None is possible without distillation and initialization.
+        model: Network to train; None makes one with `make_student`.
+        recipe: As for `get`.
+        epochs: Number of epochs; None takes the recipe's.
+        seed: Of weights, order of clips and augmentation.
+        distillation: Of hidden states: "hed", "fid", "attention", "none", or an object of
+            `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network.
+        logits: Of logits: "soft" (softened probabilities), "mse", "none", or an object of
+            `bifsmn_tf.distillation`; None is what `STUDENTS` has for the network (and recipe).
+        gamma: Weight of `distillation`.
+        initialize: Whether the student starts from the teacher's weights.
+        switch_weights: One weight per switch; None for the papers' 1, 1/2, 1/4, ...
+        variant: Of the network that is made.
+        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
+
+    Returns:
+        A `Training`.
+
+    Raises:
+        ValueError: If a teacher is needed and missing, or does not fit.
+    """
+    kind = kind_of(model)
+    if logits is None:
+        logits = kind.paper_logits if recipe == "paper" else kind.logits
+    recipe = get(recipe, "student")
+    if distillation is None:
+        distillation = kind.distillation
+    if isinstance(distillation, str):
+        distillation = named(distillation, DISTILLATIONS, "distillation")()
+    if isinstance(logits, str):
+        logits = named(logits, LOGITS, "logits")()
+    if model is None:
+        model = make_student(data, variant, seed)
+    if teacher is not None:
+        _check_labels(teacher, model)
+    if initialize:
+        if teacher is None:
+            raise ValueError("`initialize=True` needs a teacher. Received: teacher=None")
+        initialize_student(model, teacher)
+    distiller = ThinnableDistiller(
+        model,
+        # Nothing is asked of a teacher that only served as the starting point.
+        teacher if distillation is not None or logits is not None else None,
+        distillation=distillation,
+        gamma=gamma,
+        logits=logits,
+        switch_weights=switch_weights,
+    )
+
+    def compile_model(optimizer, jit_compile):
+        distiller.compile(optimizer, loss=recipe.make_loss(), jit_compile=jit_compile)
+
+    return run(
+        "student", distiller, model, compile_model, data, recipe, epochs, seed, **kwargs
+    )
+
+
+def _check_labels(teacher, student):
+    theirs, ours = getattr(teacher, "labels", None), student.labels
+    if theirs is not None and ours is not None and list(theirs) != list(ours):
+        raise ValueError(
+            "Teacher and student should know the same labels in the same order. Received: "
+            f"{list(theirs)} (teacher) and {list(ours)} (student)"
+        )
