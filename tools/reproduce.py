@@ -51,6 +51,10 @@ def parser():
         help="what becomes of other words and silence (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
+        "--unknown", type=_common.percentage_or_all, metavar="PERCENT",
+        help="unknown clips in the training subset, in percent of the keywords, or all",
+    )  # fmt: skip
+    group.add_argument(
         "--subset", choices=("testing", "validation"), default="testing",
         help="clips to report accuracy on (default %(default)s)",
     )  # fmt: skip
@@ -63,6 +67,11 @@ def parser():
     group.add_argument(
         "--teacher-epochs", type=_common.positive_int, metavar="N", help="of the float networks"
     )
+    group.add_argument(
+        "--teacher", type=Path, metavar="FILE.keras",
+        help="the float network of all rows and seeds, instead of training one per seed; rows of "
+        "float networks are left out",
+    )  # fmt: skip
     group.add_argument(
         "--seeds", type=_common.positive_int, default=1, metavar="K", help="seeds 0 to K-1"
     )
@@ -135,14 +144,25 @@ def _reproduce(arguments, rows):
                 f"own. Received: --task with {', '.join(row.name for row in left_out)}"
             )
         rows = tuple(row for row in rows if row.classes == 12)
+    not_trained = ()
+    if arguments.teacher is not None:
+        not_trained = tuple(row for row in rows if row.network.binarizer is None)
+        rows = tuple(row for row in rows if row not in not_trained)
+        if not rows:
+            raise ValueError(
+                "--teacher takes the place of float networks: there should be other rows. "
+                f"Received: {', '.join(row.name for row in not_trained)}"
+            )
+        _common.read_model(arguments.teacher)
     limits = _QUICK_CLIPS if arguments.quick else None
+    unknown = None if arguments.unknown is None else {"training": arguments.unknown}
     data = {}
     for classes in dict.fromkeys(row.classes for row in rows):
         task = arguments.task if classes == 12 and arguments.task else classes
         try:
             data[classes] = FewClips(
                 arguments.data, limits, task=task, protocol=arguments.protocol,
-                cache_dir=arguments.cache,
+                unknown_percentage=unknown, cache_dir=arguments.cache,
             )  # fmt: skip
         except ValueError as error:
             named = ", ".join(row.name for row in rows if row.classes == classes)
@@ -156,10 +176,15 @@ def _reproduce(arguments, rows):
         epochs, teacher_epochs = epochs or _QUICK_EPOCHS, teacher_epochs or _QUICK_TEACHER_EPOCHS
     experiment = Experiment(
         data, arguments.out, arguments.recipe, epochs, teacher_epochs, arguments.subset,
-        arguments.jit,
+        arguments.jit, arguments.teacher,
     )  # fmt: skip
+    if experiment.teacher:
+        experiment.teacher.check(rows, data)
     seeds = range(arguments.seeds)
     protocol = reports.protocol_of(experiment, rows, seeds, limits)
+    if not_trained:
+        names = ", ".join(row.name for row in not_trained)
+        protocol += (f"Left out with --teacher: {names}.",)
     if left_out:
         protocol += (f"Left out with --task: {', '.join(row.name for row in left_out)}.",)
     print("\n".join(protocol))

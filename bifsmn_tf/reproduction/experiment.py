@@ -46,6 +46,51 @@ class Run:
         return Run(title, network, self.classes, self.seed)
 
 
+class GivenTeacher:
+    """A float network from a file.
+
+    Args:
+        path: The `.keras` file.
+
+    Attributes:
+        path: The same.
+        digest: SHA-256 of the file.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        self._model = None
+
+    @property
+    def model(self):
+        """The network."""
+        if self._model is None:
+            self._model = keras.saving.load_model(self.path, compile=False)
+        return self._model
+
+    def check(self, rows, data):
+        """Raises ValueError unless the network can teach rows.
+
+        Args:
+            rows: Sequence of `Row`.
+            data: `{number of classes in the paper: SpeechCommands}`.
+        """
+        own = [w.shape for w in self.model.trainable_variables]
+        unlike = []
+        for row in rows:
+            labels = list(data[row.classes].labels)
+            wanted = row.network.float_network.make(len(labels), labels)
+            fits = own == [w.shape for w in wanted.trainable_variables]
+            if not fits or list(self.model.labels or labels) != labels:
+                unlike.append(row.name)
+        if unlike:
+            raise ValueError(
+                f"The float network should be that of every row and know its labels. Received: "
+                f"{self.path}, unlike {', '.join(unlike)}"
+            )
+
+
 class Experiment:
     """Trainings under one protocol, stored in one folder.
 
@@ -63,6 +108,11 @@ class Experiment:
         subset: Which clips are reported: "testing" or "validation". The best epoch is always
             chosen on validation.
         jit_compile: Whether to compile with XLA.
+        teacher: File of a trained float network that all students start and learn from, whatever
+            their seed; None trains one per seed.
+
+    Raises:
+        ValueError: If there is no network in the file.
     """
 
     def __init__(
@@ -74,6 +124,7 @@ class Experiment:
         teacher_epochs=None,
         subset="testing",
         jit_compile=True,
+        teacher=None,
     ):
         self.data = dict(data)
         self.folder = Path(folder)
@@ -82,6 +133,7 @@ class Experiment:
         self.teacher_epochs = teacher_epochs or recipes.get(recipe, "teacher").epochs
         self.subset = subset
         self.jit_compile = jit_compile
+        self.teacher = None if teacher is None else GivenTeacher(teacher)
         self._fingerprints = {}
         self._teacher = (None, None)
 
@@ -106,7 +158,7 @@ class Experiment:
                 for row in rows:
                     if row.classes == classes:
                         run = self.run_of(row, seed)
-                        for each in (run.teacher, run):
+                        for each in (None if self.teacher else run.teacher, run):
                             if each is not None:
                                 found.setdefault(self.key(each), each)
         return list(found.values())
@@ -133,7 +185,7 @@ class Experiment:
             config |= {
                 "distillation": run.distillation,
                 "logits": run.logits,
-                "teacher": self.key(teacher),
+                "teacher": self.teacher.digest if self.teacher else self.key(teacher),
             }
         return json.loads(json.dumps(config))
 
@@ -231,7 +283,8 @@ class Experiment:
             "settings": {"configuration": self.configuration(run)},
         }  # fmt: skip
         if teacher:
-            float_model = self._trained_teacher(teacher)
+            given = self.teacher
+            float_model = given.model if given else self._trained_teacher(teacher)
         # A long series of trainings would keep every graph of every network.
         keras.utils.clear_session()
         keras.utils.set_random_seed(run.seed)

@@ -264,10 +264,9 @@ def protocol_of(experiment, rows, seeds, limits=None):
             f"{100 * base['unknown_and_silence']:.2f} %."
         )
     sentences += [
-        f"Accuracy on {experiment.subset}; the epoch is the best of the 1.0 switch on "
+        f"Accuracy on {experiment.subset}; the epoch is the best by the mean of the switches on "
         f"{'the same clips' if experiment.subset == 'validation' else 'validation'}. "
-        f"Recipe {experiment.recipe}: {experiment.teacher_epochs} epochs for float networks, "
-        f"{experiment.epochs} for binarized ones, which start from the float network's weights. "
+        f"Recipe {experiment.recipe}: {_epochs(experiment)} "
         f"{_count(seeds, 'seed')}: "
         + ("mean ± standard deviation." if len(seeds) > 1 else "no spread is known."),
         "The paper's figures are on the test sets of Speech Commands V1 and V2 after 300 epochs, "
@@ -275,6 +274,20 @@ def protocol_of(experiment, rows, seeds, limits=None):
         "where data and protocol are the same.",
     ]  # fmt: skip
     return tuple(sentences)
+
+
+def _epochs(experiment):
+    binarized = "binarized ones, which start from the float network's weights."
+    if experiment.teacher is None:
+        return (
+            f"{experiment.teacher_epochs} epochs for float networks, {experiment.epochs} for "
+            f"{binarized}"
+        )
+    return (
+        f"{experiment.epochs} epochs for binarized networks, which all start from the weights of "
+        f"one float network, {experiment.teacher.path.name} "
+        f"(SHA-256 {experiment.teacher.digest[:16]})."
+    )
 
 
 def _count(seeds, noun):

@@ -67,6 +67,38 @@ def test_a_tiny_trial_end_to_end(tool, tones, tmp_path, capsys):
     assert all(line.endswith("(stored)") for line in again)
 
 
+def test_a_given_teacher_serves_all_seeds(tool, tones, tmp_path, capsys):
+    common = (
+        "reproduce", "--table", "3", "--data", tones, "--task", "yes,no", "--protocol", "warden",
+        "--unknown", "all", "--epochs", "1", "--no-jit", "--subset", "validation",
+    )  # fmt: skip
+    assert tool(*common, "--rows", "bifsmn-s-fp", "--out", tmp_path / "float") == 0
+    (teacher,) = (tmp_path / "float").glob("runs/*/teacher.keras")
+    capsys.readouterr()
+    given = (*common, "--teacher", teacher, "--out", tmp_path / "given")
+    assert tool(*given, "--seeds", "2", "--rows", "bifsmn-s-fp,bifsmn-s-hed") == 0
+    text = capsys.readouterr().out
+    lines = [line for line in text.splitlines() if line.startswith("[")]
+    assert [line.split(":")[0] for line in lines] == [
+        "[1/2] bifsmn-s-hed, seed 0", "[2/2] bifsmn-s-hed, seed 1",
+    ]  # fmt: skip
+    assert "Left out with --teacher: bifsmn-s-fp." in text
+    assert "weights of one float network, teacher.keras (SHA-256" in text
+    assert len(list((tmp_path / "given").glob("runs/*/run.json"))) == 2
+    assert not list((tmp_path / "given").glob("runs/*/teacher.keras"))
+
+    for rows, message in (
+        ("bifsmn-hed,bifsmn-s-hed", "unlike bifsmn-hed"), ("bifsmn-s-fp", "other rows"),
+    ):  # fmt: skip
+        assert tool(*given, "--rows", rows) == 1
+        assert message in capsys.readouterr().err
+    student = next((tmp_path / "given").glob("runs/*/student.keras"))
+    arguments = (*common, "--teacher", student, "--out", tmp_path / "none")
+    assert tool(*arguments, "--rows", "bifsmn-s-hed") == 1
+    assert "unlike bifsmn-s-hed" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("network", ["bifsmn", "fsmn"])
 def test_summary_of_a_file(tool, tmp_path, capsys, network):
     from bifsmn_tf import models
