@@ -235,6 +235,7 @@ def test_views_are_shared_by_trainings_of_any_seed(data, tmp_path):
 
 def test_soft_labels_of_validation(data):
     hard, soft = (validation_batches(data, soft_labels=value) for value in (False, True))
+    assert hard.options().autotune.enabled is False  # or every epoch waits for the tuner's thread
     (x, classes), (y, shares) = next(iter(hard)), next(iter(soft))
     np.testing.assert_array_equal(x, y)
     np.testing.assert_array_equal(shares, np.eye(4)[classes])

@@ -98,7 +98,8 @@ def validation_batches(
     if soft_labels:
         labels = np.eye(data.num_classes, dtype=np.float32)[labels]
     dataset = tf.data.Dataset.from_tensor_slices((features, labels))
-    return dataset.batch(even_batch_size(len(labels))).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.batch(even_batch_size(len(labels))).prefetch(pipeline.PREFETCHED)
+    return pipeline.without_autotuning(dataset)
 
 
 def even_batch_size(count, target=256, largest=2048):

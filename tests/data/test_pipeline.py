@@ -140,3 +140,8 @@ def test_log_mel_features(data):
     assert log_mel_features(np.zeros((0, 16_000))).shape == (0, 32, 32, 1)
     with pytest.raises(ValueError, match="shape \\(16000,\\)"):
         log_mel_features(samples[0])
+
+
+@pytest.mark.parametrize("subset", ["training", "validation"])
+def test_no_epoch_waits_for_a_tuner(data, subset):
+    assert data.dataset(subset, batch_size=4).options().autotune.enabled is False

@@ -55,6 +55,10 @@ def test_shapes():
     assert len(dataset) == 4 and len(epoch(dataset)[0]) == 20  # two clips are left out
 
 
+def test_no_epoch_waits_for_a_tuner():
+    assert make().options().autotune.enabled is False
+
+
 def test_epochs_go_through_the_views_again_and_again():
     views = Views()
     dataset = make(views)
