@@ -29,7 +29,7 @@ STAGES = {
         [*_DATA, "--model", "bifsmn"],
         [*_DATA, "--model", "bifsmn", *_FINISH, "--epochs", "20"],
     ],
-    "bifsmnv2_sc10": [[*_DATA, "--model", "bifsmnv2"]],
+    "bifsmnv2_sc10": [[*_DATA, "--model", "bifsmnv2", "--epochs", "100"]],
 }
 _TITLES = {
     TEACHER: "D-FSMN, real-valued: the teacher of the two others",
