@@ -2,6 +2,7 @@
 """Trains rows of the papers' tables and sets the measured figures beside the printed ones."""
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,11 +81,14 @@ def parser():
     group.add_argument(
         "--jit", action=argparse.BooleanOptionalAction, default=True, help="compile with XLA"
     )
+    # For the process that trains one of the runs.
+    group.add_argument("--only-run", metavar="KEY", help=argparse.SUPPRESS)
     return result
 
 
 def main(argv=None):
     """Runs the tool."""
+    argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
     from bifsmn_tf.reproduction import tables
 
@@ -101,7 +105,7 @@ def main(argv=None):
         parser().error("--quick trains one seed")
     _common.check_folder(arguments.data)
     try:
-        _reproduce(arguments, rows)
+        _reproduce(arguments, rows, [str(argument) for argument in argv])
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
         return _common.FAILURE
@@ -123,7 +127,7 @@ def _list(table, rows):
         )
 
 
-def _reproduce(arguments, rows):
+def _reproduce(arguments, rows, argv):
     _common.import_tensorflow()
     import tensorflow as tf
 
@@ -181,6 +185,14 @@ def _reproduce(arguments, rows):
     if experiment.teacher:
         experiment.teacher.check(rows, data)
     seeds = range(arguments.seeds)
+    runs = experiment.runs(rows, seeds)
+    if arguments.only_run is not None:
+        number, run = next(
+            (number, run) for number, run in enumerate(runs, 1)
+            if experiment.key(run) == arguments.only_run
+        )  # fmt: skip
+        experiment.train(run, callbacks=[_counter(_head(number, runs))])
+        return
     protocol = reports.protocol_of(experiment, rows, seeds, limits)
     if not_trained:
         names = ", ".join(row.name for row in not_trained)
@@ -188,7 +200,8 @@ def _reproduce(arguments, rows):
     if left_out:
         protocol += (f"Left out with --task: {', '.join(row.name for row in left_out)}.",)
     print("\n".join(protocol))
-    _train(experiment, experiment.runs(rows, seeds))
+    # XLA keeps every step it compiled, close to a gigabyte for BiFSMNv2, until its process ends.
+    _train(experiment, runs, [sys.executable, __file__, *argv] if arguments.jit else None)
 
     lines = reports.make_lines(experiment, rows, seeds)
     title = tables.TITLES[arguments.table]
@@ -203,17 +216,24 @@ def _reproduce(arguments, rows):
     print(f"{stem}.md, .csv, .png, .json")
 
 
-def _train(experiment, runs):
-    """Trains what is not stored yet: one line per run."""
+def _head(number, runs):
+    return f"[{number:>{len(str(len(runs)))}}/{len(runs)}] {runs[number - 1].title}"
+
+
+def _train(experiment, runs, command):
+    """Trains what is not stored yet, each run in a process by `command`; one line per run."""
     import time
 
     from bifsmn_tf.recipes.epoch_line import duration
 
     spent, trained = 0.0, 0
     for number, run in enumerate(runs, 1):
-        head = f"[{number:>{len(str(len(runs)))}}/{len(runs)}] {run.title}"
+        head = _head(number, runs)
         stored = experiment.stored(run) is not None
         started = time.monotonic()
+        if not stored and command is not None:
+            if subprocess.run([*command, "--only-run", experiment.key(run)]).returncode:
+                raise ValueError(f"The training of {run.title} failed, see above")
         record = experiment.train(run, callbacks=[_counter(head)])
         if record["diverged"]:
             words = "diverged"

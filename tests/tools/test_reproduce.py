@@ -99,6 +99,27 @@ def test_a_given_teacher_serves_all_seeds(tool, tones, tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_compiled_training_has_a_process_of_its_own(tool, tones, tmp_path, capfd, monkeypatch):
+    command = (
+        "reproduce", "--table", "3", "--data", tones, "--task", "yes,no", "--protocol", "warden",
+        "--rows", "bifsmn-s-fp", "--epochs", "1", "--quick", "--out", tmp_path,
+    )  # fmt: skip
+    # What this process has compiled so far stays; the child's does not come here.
+    monkeypatch.setattr(
+        "bifsmn_tf.recipes.running.training_batches", lambda *args: pytest.fail("trained here")
+    )
+    assert tool(*command) == 0
+    text = capfd.readouterr().out
+    assert text.count("[1/1] bifsmn-s-fp, seed 0: ") == 1
+    (record,) = tmp_path.glob("runs/*/run.json")
+    assert json.loads(record.read_text())["best_epoch"] == 1
+    record.unlink()
+    damaged = record.with_name("state") / "teacher.npz"
+    damaged.write_bytes(b"no state")
+    assert tool(*command) == 1
+    assert "training of bifsmn-s-fp, seed 0 failed" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("network", ["bifsmn", "fsmn"])
 def test_summary_of_a_file(tool, tmp_path, capsys, network):
     from bifsmn_tf import models
