@@ -187,11 +187,11 @@ def _reproduce(arguments, rows, argv):
     seeds = range(arguments.seeds)
     runs = experiment.runs(rows, seeds)
     if arguments.only_run is not None:
-        number, run = next(
-            (number, run) for number, run in enumerate(runs, 1)
-            if experiment.key(run) == arguments.only_run
-        )  # fmt: skip
-        experiment.train(run, callbacks=[_counter(_head(number, runs))])
+        keys = [experiment.key(run) for run in runs]
+        if arguments.only_run not in keys:
+            raise ValueError(f"No such run among these rows. Received: {arguments.only_run}")
+        number = keys.index(arguments.only_run)
+        experiment.train(runs[number], callbacks=[_counter(_head(number + 1, runs))])
         return
     protocol = reports.protocol_of(experiment, rows, seeds, limits)
     if not_trained:
