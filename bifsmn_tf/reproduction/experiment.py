@@ -112,7 +112,7 @@ class Experiment:
             their seed; None trains one per seed.
 
     Raises:
-        ValueError: If there is no network in the file.
+        FileNotFoundError: If the file of the teacher is missing.
     """
 
     def __init__(
