@@ -9,6 +9,7 @@ from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
 from bifsmn_tf.recipes.clock import Clock
 from bifsmn_tf.recipes.epoch_line import EpochLine, mean_validation_accuracy
 from bifsmn_tf.recipes.event_log import EventLog
+from bifsmn_tf.recipes.freed_memory import KeepFreedMemory
 from bifsmn_tf.training import BinarizerSchedule
 
 # Of a training by the clock: steps between validations, and clips of a validation.
@@ -118,7 +119,7 @@ def run(
         model.optimizer.build(network.trainable_variables)
         if state.epoch:
             state.restore(network, model.optimizer)
-        watchers = [BinarizerSchedule(epochs), *callbacks, checkpoints]
+        watchers = [BinarizerSchedule(epochs), KeepFreedMemory(), *callbacks, checkpoints]
         if folder is not None:
             watchers.append(EventLog(Path(folder) / "logs" / name))
         if verbose:
@@ -153,7 +154,7 @@ def _run_by_clock(
     compile_model(recipe.make_optimizer(1, steps), jit_compile)
     model.optimizer.build(network.trainable_variables)
     checkpoints = Checkpointing(network, _State(None), None, name)
-    watchers = [Clock(minutes, recipe.learning_rate), *callbacks, checkpoints]
+    watchers = [Clock(minutes, recipe.learning_rate), KeepFreedMemory(), *callbacks, checkpoints]
     if verbose:
         watchers.append(EpochLine(name, seconds=60 * minutes))
     model.fit(
