@@ -60,9 +60,9 @@ def parser():
         help="clips to report accuracy on (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--recipe", choices=("default", "light", "paper"), default="light",
+        "--recipe", type=_common.recipe, default="light", metavar="default|light|paper|FILE",
         help="paper: theirs in all; light: their augmentation, but Adam and fewer epochs; "
-        "default: that of tools/train.py (default %(default)s)",
+        "default: that of tools/train.py; or a JSON file of recipes (default %(default)s)",
     )  # fmt: skip
     group.add_argument("--epochs", type=_common.positive_int, metavar="N", help="of all networks")
     group.add_argument(
@@ -133,7 +133,7 @@ def _reproduce(arguments, rows, argv):
 
     # A series of trainings traces many functions, as it should.
     tf.get_logger().setLevel("ERROR")
-    from bifsmn_tf import plots
+    from bifsmn_tf import plots, recipes
     from bifsmn_tf.reproduction import report as reports
     from bifsmn_tf.reproduction import tables
     from bifsmn_tf.reproduction.experiment import Experiment
@@ -178,9 +178,12 @@ def _reproduce(arguments, rows, argv):
     epochs, teacher_epochs = arguments.epochs, arguments.teacher_epochs or arguments.epochs
     if arguments.quick:
         epochs, teacher_epochs = epochs or _QUICK_EPOCHS, teacher_epochs or _QUICK_TEACHER_EPOCHS
+    recipe, title = arguments.recipe, str(arguments.recipe)
+    if isinstance(recipe, Path):
+        recipe, title = recipes.read(recipe), recipe.name
     experiment = Experiment(
-        data, arguments.out, arguments.recipe, epochs, teacher_epochs, arguments.subset,
-        arguments.jit, arguments.teacher,
+        data, arguments.out, recipe, epochs, teacher_epochs, arguments.subset,
+        arguments.jit, arguments.teacher, title,
     )  # fmt: skip
     if experiment.teacher:
         experiment.teacher.check(rows, data)

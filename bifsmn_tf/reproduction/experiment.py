@@ -102,7 +102,7 @@ class Experiment:
     Args:
         data: `{number of classes in the paper: SpeechCommands}`.
         folder: Where to write.
-        recipe: "default", "light" or "paper".
+        recipe: As for `bifsmn_tf.recipes.get`.
         epochs: Of the binarized networks; None takes the recipe's.
         teacher_epochs: Of the float networks; None takes the recipe's.
         subset: Which clips are reported: "testing" or "validation". The best epoch is always
@@ -110,6 +110,7 @@ class Experiment:
         jit_compile: Whether to compile with XLA.
         teacher: File of a trained float network that all students start and learn from, whatever
             their seed; None trains one per seed.
+        title: What reports call the recipe; None takes its name.
 
     Raises:
         FileNotFoundError: If the file of the teacher is missing.
@@ -125,10 +126,12 @@ class Experiment:
         subset="testing",
         jit_compile=True,
         teacher=None,
+        title=None,
     ):
         self.data = dict(data)
         self.folder = Path(folder)
         self.recipe = recipe
+        self.title = str(recipe) if title is None else title
         self.epochs = epochs or recipes.get(recipe, "student").epochs
         self.teacher_epochs = teacher_epochs or recipes.get(recipe, "teacher").epochs
         self.subset = subset

@@ -266,7 +266,7 @@ def protocol_of(experiment, rows, seeds, limits=None):
     sentences += [
         f"Accuracy on {experiment.subset}; the epoch is the best by the mean of the switches on "
         f"{'the same clips' if experiment.subset == 'validation' else 'validation'}. "
-        f"Recipe {experiment.recipe}: {_epochs(experiment)} "
+        f"Recipe {experiment.title}: {_epochs(experiment)} "
         f"{_count(seeds, 'seed')}: "
         + ("mean ± standard deviation." if len(seeds) > 1 else "no spread is known."),
         "The paper's figures are on the test sets of Speech Commands V1 and V2 after 300 epochs, "

@@ -37,6 +37,24 @@ def test_rows_that_the_folder_cannot_serve(tool, tones, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_recipe_from_a_file(tool, tones, tmp_path, capsys):
+    file = tmp_path / "mine.json"
+    # A batch of more clips than there are: one step an epoch.
+    file.write_text(json.dumps({"teacher": {"spoken": 0, "views": 1, "batch_size": 5000}}))
+    arguments = (
+        "reproduce", "--table", "3", "--data", tones, "--task", "yes,no", "--protocol", "warden",
+        "--rows", "bifsmn-s-fp", "--epochs", "1", "--no-jit", "--quick", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert tool(*arguments, "--recipe", file) == 0
+    assert "Recipe mine.json: " in capsys.readouterr().out
+    (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("out/runs/*/run.json"))
+    recipe = record["configuration"]["recipe"]
+    assert (recipe["views"], recipe["batch_size"], recipe["distractors"]) == (1, 5000, 0.3)
+    file.write_text("{}]")
+    assert tool(*arguments, "--recipe", file) == 1
+    assert "mine.json is no file of recipes" in capsys.readouterr().err
+
+
 def test_a_tiny_trial_end_to_end(tool, tones, tmp_path, capsys):
     arguments = (
         "reproduce", "--table", "3", "--data", tones, "--task", "yes,no", "--protocol", "warden",
