@@ -136,15 +136,28 @@ def test_recipes_of_every_name():
     ({"augmentation": "robust", "views": 2.5}, "whole number of views.* views=2.5"),
     ({"views": 3}, "need augmentation='robust'. Received: views=3"),
     ({"distractors": 0.1}, "need augmentation='robust'.*distractors=0.1"),
+    ({"dropout": 1.0}, "`dropout` should be a number from 0 to below 1"),
+    ({"spoken": 0.1}, "need augmentation='robust'.*spoken=0.1"),
     ({"masks": 0.5}, "need augmentation='robust'.*masks=0.5"),
     ({"mixup": 0.5}, "need augmentation='robust'.*mixup=0.5"),
     ({"augmentation": "robust", "views": 1, "masks": 1.5}, "`masks` should be within 0 and 1"),
     ({"augmentation": "robust", "views": 1, "mixup": -0.1}, "`mixup` should be within 0 and 1"),
     ({"augmentation": "robust", "views": 1, "distractors": 30}, "Received: distractors=30"),
+    ({"augmentation": "robust", "views": 1, "spoken": 2}, "`spoken` should be within 0 and 1"),
 ])  # fmt: skip
 def test_recipes_that_make_no_sense(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(RECIPE, **changes)
+
+
+def test_recipes_decide_dropout_of_networks_that_have_any(data):
+    recipe = dataclasses.replace(RECIPE, dropout=0.1)
+    assert recipes.make_teacher(data, recipe=RECIPE, **SMALL).dropout == 0.2  # the published
+    assert recipes.make_teacher(data, recipe=recipe, **SMALL).dropout == 0.1
+    assert recipes.make_teacher(data, recipe=recipe, dropout=0.3, **SMALL).dropout == 0.3
+    student = recipes.make_student(data, recipe=recipe, switches=(1.0,), **SMALL)
+    assert student.dropout == 0.1
+    assert recipes.make_teacher(data, network="fsmn", recipe=recipe).labels == list(data.labels)
 
 
 def test_recipes_from_a_file(tmp_path):

@@ -19,7 +19,7 @@ accuracy over its switches.
 --search names what is searched, and with which values: learning_rate=1e-3:5e-3 (a range),
 batch_size=64/128 (some values), mixup=0.3 (set, not searched). What is not named stays as the
 recipe has it. Without --search: everything that the recipe and the loss use, except distractors
-(every share needs augmented clips of its own, on disk and in time).
+and spoken (every share needs augmented clips of its own, on disk and in time).
 
 hyperband trains many settings for few epochs, and the best third again for three times as many,
 from new weights: a schedule ends with its training. Its number of trials follows from --epochs.
@@ -74,7 +74,7 @@ def parser():
     group.add_argument(
         "--search", metavar="NAME[=VALUES],...",
         help="hyperparameters: learning_rate, batch_size, weight_decay, masks, mixup, "
-        "distractors; of a student's loss: distillation, gamma, temperature, logits_weight",
+        "distractors, spoken; of a student's loss: distillation, gamma, temperature, logits_weight",
     )  # fmt: skip
     group.add_argument(
         "--method", choices=("hyperband", "bayesian", "random"), default="hyperband",

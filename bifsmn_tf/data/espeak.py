@@ -21,8 +21,11 @@ _VARIANTS = (
 )  # fmt: skip
 
 
-def check_installed() -> None:
+def check_installed(remedy: str = "") -> None:
     """Checks that espeak-ng can be run.
+
+    Args:
+        remedy: What else the caller can do, for the message.
 
     Raises:
         FileNotFoundError: If it is not installed.
@@ -30,7 +33,7 @@ def check_installed() -> None:
     if shutil.which(PROGRAM) is None:
         raise FileNotFoundError(
             f"Synthetic speech needs the program {PROGRAM}. Expected: installed and on the PATH, "
-            f"on Debian by `apt install {PROGRAM}`. Received: not found"
+            f"on Debian by `apt install {PROGRAM}`{remedy}. Received: not found"
         )
 
 
@@ -67,6 +70,34 @@ def _list_voices(language: str) -> list[list[str]]:
     ).stdout
     rows = [line.split() for line in output.splitlines()[1:]]
     return [fields for fields in rows if len(fields) >= 5]
+
+
+def phonemes(words, accent: str = "en-us") -> list[str]:
+    """How words are pronounced.
+
+    Args:
+        words: What to pronounce, without punctuation.
+        accent: For example `"en-us"`.
+
+    Returns:
+        espeak-ng's names of the sounds, one string per word.
+
+    Raises:
+        FileNotFoundError: If espeak-ng is not installed.
+        RuntimeError: If it fails.
+    """
+    check_installed()
+    command = [PROGRAM, "-q", "-x", "-v", accent, "--stdin"]
+    result = subprocess.run(
+        command, input="\n\n".join(words), capture_output=True, text=True, timeout=60
+    )
+    lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+    if result.returncode or len(lines) != len(words):
+        raise RuntimeError(
+            f"{' '.join(command)} failed. Expected: {len(words)} pronunciations. Received: "
+            f"exit status {result.returncode}, {len(lines)} of them, {result.stderr.strip()!r}"
+        )
+    return lines
 
 
 def speak(

@@ -32,7 +32,7 @@ class FeatureViews:
         views: Number of variants of every clip.
         seed: Of the variants.
         replacements: Objects that replace some clips before they are augmented: `Distractors`,
-            `DigitalSilence`.
+            `SpokenWords`, `DigitalSilence`.
         cache_dir: Folder for views as `float16` files, 2 kB per clip and view; None keeps
             them in memory.
 

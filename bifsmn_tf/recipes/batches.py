@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from bifsmn_tf.data import pipeline, tasks
+from bifsmn_tf.data import espeak, pipeline, tasks
 from bifsmn_tf.data.digital_silence import DigitalSilence
 from bifsmn_tf.data.distractors import Distractors
 from bifsmn_tf.data.feature_views import FeatureViews
@@ -11,6 +11,7 @@ from bifsmn_tf.data.features import apply_front_end, front_end_of
 from bifsmn_tf.data.mixup import Mixup
 from bifsmn_tf.data.robust_augment import RobustAugmentation
 from bifsmn_tf.data.spectrogram_augment import SpectrogramAugmentation
+from bifsmn_tf.data.spoken_words import SpokenWords
 
 
 def training_batches(data, recipe, seed, first_epoch=0, network=None):
@@ -65,10 +66,16 @@ def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer):
 
 def _replacements(labels, recipe):
     extra = (tasks.UNKNOWN, tasks.SILENCE)
+    keywords = tuple((i, word) for i, word in enumerate(labels) if word not in extra)
     result = []
-    if recipe.distractors and tasks.UNKNOWN in labels:
-        keywords = tuple(i for i, label in enumerate(labels) if label not in extra)
-        result.append(Distractors(labels.index(tasks.UNKNOWN), keywords, recipe.distractors))
+    if tasks.UNKNOWN in labels:
+        unknown = labels.index(tasks.UNKNOWN)
+        if recipe.distractors:
+            result.append(Distractors(unknown, tuple(i for i, _ in keywords), recipe.distractors))
+        if recipe.spoken:
+            # Now, not in the middle of an epoch.
+            espeak.check_installed("; or train with spoken=0")
+            result.append(SpokenWords(unknown, keywords, recipe.spoken, recipe.spoken / 10))
     if recipe.digital_silence and tasks.SILENCE in labels:
         result.append(DigitalSilence(labels.index(tasks.SILENCE), recipe.digital_silence))
     return result

@@ -75,7 +75,7 @@ STUDENTS = {
 }
 
 
-def make_teacher(data, variant="base", seed=0, network="bifsmn", **kwargs):
+def make_teacher(data, variant="base", seed=0, network="bifsmn", recipe=None, **kwargs):
     """The float teacher of a kind of student for the classes of a data set, ready to train.
 
     Args:
@@ -83,6 +83,7 @@ def make_teacher(data, variant="base", seed=0, network="bifsmn", **kwargs):
         variant: "base" or "S"; an FSMN has one size, "base".
         seed: Of the initial weights and of dropout (sets Keras' global seed).
         network: Name of the kind of student, one of `STUDENTS`.
+        recipe: `Recipe` that gives the dropout; an FSMN has none.
         **kwargs: Further arguments of the teacher's class.
 
     Returns:
@@ -91,10 +92,11 @@ def make_teacher(data, variant="base", seed=0, network="bifsmn", **kwargs):
     Raises:
         ValueError: If the name is not known, or there is no such variant.
     """
-    return _make(named(network, STUDENTS, "network").teacher, data, variant, seed, kwargs)
+    student = named(network, STUDENTS, "network")
+    return _make(student.teacher, data, variant, seed, {**_of(recipe, student), **kwargs})
 
 
-def make_student(data, variant="base", seed=0, network="bifsmn", **kwargs):
+def make_student(data, variant="base", seed=0, network="bifsmn", recipe=None, **kwargs):
     """A binarized student for the classes of a data set, ready to train.
 
     Args:
@@ -102,6 +104,7 @@ def make_student(data, variant="base", seed=0, network="bifsmn", **kwargs):
         variant: "base" or "S"; an FSMN has one size, "base".
         seed: Of the initial weights (sets Keras' global seed).
         network: Name of a kind of student, one of `STUDENTS`.
+        recipe: `Recipe` that gives the dropout; an FSMN has none.
         **kwargs: Further arguments of its class, e.g. `switches` or `binarizer`.
 
     Returns:
@@ -111,8 +114,15 @@ def make_student(data, variant="base", seed=0, network="bifsmn", **kwargs):
         ValueError: If the name is not known, or there is no such variant.
     """
     student = named(network, STUDENTS, "network")
-    kwargs = {"binarizer": student.binarizer, **kwargs}
+    kwargs = {"binarizer": student.binarizer, **_of(recipe, student), **kwargs}
     return _make(student.network, data, variant, seed, kwargs)
+
+
+def _of(recipe, student):
+    """What a recipe says about the network itself."""
+    if recipe is None or recipe.dropout is None or not student.thinnable:
+        return {}
+    return {"dropout": recipe.dropout}
 
 
 def _make(cls, data, variant, seed, kwargs):

@@ -23,11 +23,14 @@ class Recipe:
         nesterov: Nesterov momentum, "sgd" only.
         per_epoch: Whether the rate changes only between epochs.
         schedule: False keeps the rate at its highest.
+        dropout: Rate of a network that is made for the training; None leaves its own.
         augmentation: "released" is the papers' waveform augmentation, anew in every epoch;
             "robust" is `bifsmn_tf.data.RobustAugmentation` in `views` variants of every clip.
         views: Number of variants, "robust" only.
         distractors: Share of the unknown clips that are speech backwards or spliced, "robust"
             only.
+        spoken: Share of the unknown clips that are other words, spoken by espeak-ng; a tenth of
+            this share of the keywords' clips is spoken as well. "robust" only.
         digital_silence: Share of the silence clips that are exactly zero, "robust" only.
         masks: Probability of a mask over bands and frames, "robust" only.
         mixup: Probability of mixing two clips and their labels, "robust" only.
@@ -42,9 +45,11 @@ class Recipe:
     nesterov: bool = False
     per_epoch: bool = False
     schedule: bool = True
+    dropout: float | None = None
     augmentation: str = "released"
     views: int = 0
     distractors: float = 0.0
+    spoken: float = 0.0
     digital_silence: float = 0.0
     masks: float = 0.0
     mixup: float = 0.0
@@ -55,7 +60,12 @@ class Recipe:
                 "`augmentation` should be released or robust. "
                 f"Received: augmentation={self.augmentation!r}"
             )
-        shares = ("distractors", "digital_silence", "masks", "mixup")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(
+                "`dropout` should be a number from 0 to below 1, or None. "
+                f"Received: dropout={self.dropout!r}"
+            )
+        shares = ("distractors", "spoken", "digital_silence", "masks", "mixup")
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
@@ -72,7 +82,7 @@ class Recipe:
                 f"{name}={getattr(self, name)!r}" for name in ("views", *shares)
             )
             raise ValueError(
-                "`views`, `distractors`, `digital_silence`, `masks` and `mixup` need "
+                "`views`, `distractors`, `spoken`, `digital_silence`, `masks` and `mixup` need "
                 f"augmentation='robust'. Received: {received}"
             )
 

@@ -39,7 +39,7 @@ def train_teacher(
     """
     recipe = get(recipe, "teacher")
     if model is None:
-        model = make_teacher(data, variant, seed)
+        model = make_teacher(data, variant, seed, recipe=recipe)
 
     def compile_model(optimizer, jit_compile):
         model.compile(
@@ -105,7 +105,7 @@ def train_student(
     if isinstance(logits, str):
         logits = named(logits, LOGITS, "logits")()
     if model is None:
-        model = make_student(data, variant, seed)
+        model = make_student(data, variant, seed, recipe=recipe)
     if teacher is not None:
         _check_labels(teacher, model)
     if initialize:

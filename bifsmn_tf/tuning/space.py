@@ -47,6 +47,8 @@ class Parameter:
         return f"{self.name}={self.low:g}:{self.high:g}"
 
 
+# Clips other than recordings in the unknown class: every share needs views of its own.
+_OTHER_UNKNOWN = ("distractors", "spoken")
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PARAMETERS = {
     parameter.name: parameter
@@ -57,6 +59,7 @@ PARAMETERS = {
         Parameter("masks", choices=_SHARES),
         Parameter("mixup", choices=_SHARES),
         Parameter("distractors", choices=(0.0, 0.3, 0.6)),
+        Parameter("spoken", choices=(0.0, 0.25, 0.5)),
         Parameter("distillation", choices=tuple(DISTILLATIONS)),
         Parameter("gamma", 1e-3, 1.0, log=True),
         Parameter("temperature", 1.0, 8.0, log=True),
@@ -71,7 +74,7 @@ _DOMAINS = {
     "weight_decay": (lambda v: 0 <= v < float("inf"), "zero or a positive number"),
     **{
         name: (lambda v: 0 <= v <= 1, "a number from 0 to 1")
-        for name in ("masks", "mixup", "distractors")
+        for name in ("masks", "mixup", *_OTHER_UNKNOWN)
     },
 }
 _POSITIVE = (lambda v: 0 < v < float("inf"), "a positive number")
@@ -134,8 +137,8 @@ def make_space(subject, wanted=None):
     """The hyperparameters to search.
 
     Left to itself, a search leaves out what costs most and decides least: the decay of an
-    optimizer that has none, and distractors, every share of which needs augmented clips of its
-    own.
+    optimizer that has none, and distractors and spoken words, every share of which needs augmented
+    clips of its own.
 
     Args:
         subject: `Subject`.
@@ -152,7 +155,7 @@ def make_space(subject, wanted=None):
             _absolute(parameter, subject)
             for name, parameter in PARAMETERS.items()
             if _idle(subject, name, None) is None
-            and name != "distractors"
+            and name not in _OTHER_UNKNOWN
             and (name != "weight_decay" or subject.base.optimizer != "adam")
         )
     by_name = {parameter.name: parameter for parameter in wanted}
@@ -202,10 +205,10 @@ def _absolute(parameter, subject):
 
 def _idle(subject, name, distillation):
     """Why a hyperparameter does nothing for a subject; None if it does something."""
-    if name in ("masks", "mixup", "distractors"):
+    if name in ("masks", "mixup", *_OTHER_UNKNOWN):
         if subject.base.augmentation != "robust":
             return "the recipe's augmentation has none"
-        if name == "distractors" and tasks.UNKNOWN not in subject.data.labels:
+        if name in _OTHER_UNKNOWN and tasks.UNKNOWN not in subject.data.labels:
             return "the task has no unknown words"
     if name in LOSS and subject.network == "teacher":
         return "it belongs to the student's loss"

@@ -187,7 +187,9 @@ class Subject:
             "folder": folder, "jit_compile": self._jit_compile, "verbose": False,
             "callbacks": callbacks,
         }  # fmt: skip
-        kwargs = {"seed": self._seed, "network": self.model, **self._kwargs}
+        kwargs = {
+            "seed": self._seed, "network": self.model, "recipe": common["recipe"], **self._kwargs,
+        }  # fmt: skip
         if self.network == "teacher":
             model = recipes.make_teacher(self.data, **kwargs)
             training = recipes.train_teacher(self.data, model, **common)

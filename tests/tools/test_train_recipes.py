@@ -63,6 +63,7 @@ def test_train_with_a_recipe_from_a_file(tones, tool, tmp_path, recipe_file, cap
 
 @pytest.mark.parametrize("options", [
     ("--recipe", "hope"), ("--recipe", "missing.json"), ("--masks", "1.5"), ("--mixup", "-0.1"),
+    ("--spoken", "2"), ("--teacher-dropout", "-1"),
     ("--temperature", "0"), ("--logits-weight", "-1"), ("--switch-weights", "1,0.5,0.25"),
 ])  # fmt: skip
 def test_wrong_usage(tones, tool, tmp_path, options, capsys):
@@ -72,7 +73,9 @@ def test_wrong_usage(tones, tool, tmp_path, options, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("options", [("--masks", "0.5"), ("--mixup", "0.5")])
+@pytest.mark.parametrize(
+    "options", [("--masks", "0.5"), ("--mixup", "0.5"), ("--spoken", "0.5")]
+)
 @pytest.mark.parametrize("recipe", ["light", "paper"])
 def test_options_of_the_robust_recipe_are_refused_before_the_teacher(
     tones, tool, tmp_path, recipe, options, capsys
