@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import pathlib
+import shutil
 import sys
 import types
 
@@ -244,6 +245,24 @@ def test_views_are_shared_by_trainings_of_any_seed(data, tmp_path):
     assert len(list(tmp_path.glob("**/views-*"))) == 1
     sum_of_first_epoch(dataclasses.replace(plain, distractors=0.0), 1)
     assert len(list(tmp_path.glob("**/views-*"))) == 2
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_spoken_words_are_batches_like_others(data):
+    first, again, without = (
+        list(training_batches(data, dataclasses.replace(ROBUST, spoken=share), seed=0)[0])
+        for share in (0.5, 0.5, 0.0)
+    )
+    for (x, y), (same, labels), (other, _) in zip(first, again, without, strict=True):
+        np.testing.assert_array_equal(x, same)
+        np.testing.assert_array_equal(y, labels)
+        assert np.isfinite(x).all() and np.any(x != other)
+
+
+def test_spoken_words_need_the_program_at_once(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="espeak-ng`; or train with spoken=0. Received"):
+        training_batches(data, dataclasses.replace(ROBUST, spoken=0.5), seed=0)
 
 
 def test_soft_labels_of_validation(data):
