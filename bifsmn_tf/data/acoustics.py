@@ -43,6 +43,12 @@ def trim(samples: np.ndarray, threshold: float = 0.02) -> np.ndarray:
     return samples[max(0, loud[0] - margin) : loud[-1] + margin]
 
 
+def middle(samples: np.ndarray, count: int) -> np.ndarray:
+    """The middle `count` samples; all of them if there are fewer."""
+    start = max(0, (samples.shape[0] - count) // 2)
+    return samples[start : start + count]
+
+
 def coloured_noise(count: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise whose power falls with frequency to the power of `exponent`.
 

@@ -112,14 +112,14 @@ class SpokenWords:
             if not len(rows):
                 continue
             count = min(int(np.ceil(_CLIPS_PER_RECORDING * share * len(candidates))), _MOST_CLIPS)
-            words = (spellings[index],) if known else _unlike(self.words, self._spelled())
+            if known:
+                words = (spellings[index],)
+            else:
+                words = _unlike(self.words, tuple(spellings.values()))
             stock = _speak_all(words, count)
             for row, clip in zip(rows, rng.integers(len(stock), size=len(rows))):
                 replaced[int(row)] = to_float(stock[clip])
         return replaced
-
-    def _spelled(self):
-        return tuple(word for _, word in self.keywords)
 
 
 @functools.lru_cache(maxsize=4)
@@ -159,10 +159,7 @@ def _clip(word, voice, rng):
     )
     # Speed and pitch together, which also moves the formants: another vocal tract.
     speech = acoustics.resample(speech, SAMPLE_RATE / rate / rng.uniform(0.88, 1.15))
-    speech = acoustics.trim(speech)
-    if len(speech) > CLIP_SAMPLES:
-        start = (len(speech) - CLIP_SAMPLES) // 2
-        speech = speech[start : start + CLIP_SAMPLES]
+    speech = acoustics.middle(acoustics.trim(speech), CLIP_SAMPLES)
     free = CLIP_SAMPLES - len(speech)
     start = int(np.clip(free / 2 + _OFF_CENTRE * rng.standard_normal(), 0, free))
     clip = np.zeros(CLIP_SAMPLES)

@@ -250,10 +250,7 @@ def _make_clip(clip: _Clip, noise: dict[str, np.ndarray], rng: np.random.Generat
         speed=int(speaker.speed + rng.integers(-15, 16)),
     )
     factor = SAMPLE_RATE / rate / (speaker.formants * rng.uniform(0.97, 1.03))
-    speech = acoustics.trim(acoustics.resample(speech, factor))
-    if speech.shape[0] > CLIP_SAMPLES:
-        start = (speech.shape[0] - CLIP_SAMPLES) // 2
-        speech = speech[start : start + CLIP_SAMPLES]
+    speech = acoustics.middle(acoustics.trim(acoustics.resample(speech, factor)), CLIP_SAMPLES)
     clean = np.zeros(CLIP_SAMPLES)
     start = int(rng.integers(CLIP_SAMPLES - speech.shape[0] + 1))
     clean[start : start + speech.shape[0]] = acoustics.unit_power(speech)

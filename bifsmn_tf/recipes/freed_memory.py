@@ -13,9 +13,9 @@ _LARGEST_MMAP = 32 * 2**20  # glibc takes no larger one
 
 
 class KeepFreedMemory(keras.callbacks.Callback):
-    """Asks glibc not to give freed memory back to the system while `fit` runs.
+    """Asks glibc not to give freed memory back to the system, from the first batch on.
 
-    A step allocates and frees some hundred megabytes. TensorFlow's generator dataset makes glibc
+    A step allocates and frees about a hundred megabytes. TensorFlow's generator dataset makes glibc
     return all but 128 kB of what is free, so that the system clears the same pages anew in every
     step. Elsewhere than on glibc this does nothing.
     """
