@@ -65,11 +65,17 @@ def voices() -> list[tuple[str, str]]:
 
 
 def _list_voices(language: str) -> list[list[str]]:
-    output = subprocess.run(
-        [PROGRAM, f"--voices={language}"], capture_output=True, text=True, check=True, timeout=60
-    ).stdout
+    output = _run([PROGRAM, f"--voices={language}"], text=True, check=True).stdout
     rows = [line.split() for line in output.splitlines()[1:]]
     return [fields for fields in rows if len(fields) >= 5]
+
+
+def _run(command, **options):
+    # In a session of its own: Ctrl-C is for this program, which else would report that espeak-ng
+    # failed.
+    return subprocess.run(
+        command, capture_output=True, timeout=60, start_new_session=True, **options
+    )
 
 
 def phonemes(words, accent: str = "en-us") -> list[str]:
@@ -88,9 +94,7 @@ def phonemes(words, accent: str = "en-us") -> list[str]:
     """
     check_installed()
     command = [PROGRAM, "-q", "-x", "-v", accent, "--stdin"]
-    result = subprocess.run(
-        command, input="\n\n".join(words), capture_output=True, text=True, timeout=60
-    )
+    result = _run(command, input="\n\n".join(words), text=True)
     lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
     if result.returncode or len(lines) != len(words):
         raise RuntimeError(
@@ -123,7 +127,7 @@ def speak(
         PROGRAM, "--stdout", "-v", f"{accent}+{variant}", "-p", str(pitch), "-s", str(speed),
         "-g", str(word_gap), "--", text,
     ]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, timeout=60)
+    result = _run(command)
     data = result.stdout
     start = data.find(b"data")
     if result.returncode or data[:4] != b"RIFF" or start < 0:

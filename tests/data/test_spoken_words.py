@@ -1,6 +1,8 @@
 """Spoken words: which clips are replaced, by what, and what is never said."""
 
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -107,6 +109,15 @@ def test_real_voices_differ():
 def test_pronunciations():
     no, know, yes = espeak.phonemes(["no", "know", "yes"])
     assert no == know != yes
+
+
+def test_an_interrupt_from_the_terminal_is_not_for_espeak(tmp_path, monkeypatch):
+    program = tmp_path / "espeak-ng"
+    program.write_text(f"#!{sys.executable}\nimport os\nprint(os.getsid(0))\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (session,) = espeak.phonemes(["word"])
+    assert int(session) != os.getsid(0)
 
 
 def test_without_espeak(tmp_path, monkeypatch):
