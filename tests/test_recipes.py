@@ -136,7 +136,7 @@ def test_recipes_of_every_name():
     ({"augmentation": "robust"}, "at least one. Received: views=0"),
     ({"augmentation": "robust", "views": 2.5}, "whole number of views.* views=2.5"),
     ({"views": 3}, "need augmentation='robust'. Received: views=3"),
-    ({"distractors": 0.1}, "need augmentation='robust'.*distractors=0.1"),
+    ({"distractors": -0.1}, "`distractors` should be within 0 and 1"),
     ({"dropout": 1.0}, "`dropout` should be a number from 0 to below 1"),
     ({"spoken": 0.1}, "need augmentation='robust'.*spoken=0.1"),
     ({"masks": 0.5}, "need augmentation='robust'.*masks=0.5"),

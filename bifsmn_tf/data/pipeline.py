@@ -43,12 +43,13 @@ def batches(
     features=True,
     drop_remainder: bool = False,
     spectrogram_augment=None,
+    first_epoch: int = 0,
+    replacements=(),
 ) -> tf.data.Dataset:
     """Makes a dataset of one epoch per iteration.
 
-    Order and augmentation follow from `seed`, the number of the epoch (counted from the first
-    iteration of this dataset) and the number of the batch alone; neither TensorFlow's global
-    seed nor the number of threads matters.
+    Order and augmentation follow from `seed`, the number of the epoch and the number of the batch
+    alone; neither TensorFlow's global seed nor the number of threads matters.
 
     Args:
         samples: int16 array of shape `(n, 16000)`; may be a memory map.
@@ -61,6 +62,9 @@ def batches(
             `bifsmn_tf.data.features.front_end_of`.
         drop_remainder: Whether to leave a smaller last batch out.
         spectrogram_augment: None, or a callable `(features, seed) -> features` on batches.
+        first_epoch: Number of the first iteration of this dataset.
+        replacements: Objects that replace some clips before they are augmented, others in every
+            epoch: `Distractors`, `DigitalSilence`.
 
     Returns:
         A dataset of (features `(B, 32, 32, 1)` or waveforms `(B, 16000)`, labels `(B,)`).
@@ -88,7 +92,7 @@ def batches(
             f"Received: batch_size={batch_size} for {count} clips"
         )
     labels = np.asarray(labels, np.int32)
-    epochs = itertools.count()
+    epochs = itertools.count(first_epoch)
     layer = front_end() if features is True else features or None
 
     def epoch_of_batches():
@@ -96,9 +100,16 @@ def batches(
         rng = np.random.default_rng([seed % 2**63, epoch])
         order = rng.permutation(count) if shuffle else np.arange(count)
         seeds = rng.integers(2**31, size=(num_batches, 2), dtype=np.int32)
+        replaced = {}
+        for replacement in replacements:
+            replaced.update(replacement.make(samples, labels, rng))
         for batch in range(num_batches):
             rows = order[batch * batch_size : (batch + 1) * batch_size]
-            yield samples[rows], labels[rows], seeds[batch]
+            clips = samples[rows]
+            for place, row in enumerate(rows):
+                if row in replaced:
+                    clips[place] = audio_files.to_int16(replaced[row])
+            yield clips, labels[rows], seeds[batch]
 
     def prepare(waveforms, label, batch_seed):
         waveforms = tf.cast(waveforms, tf.float32) * (1.0 / 32768.0)
@@ -133,6 +144,7 @@ def view_batches(
     seed: int = 0,
     spectrogram_augment=None,
     mixup=None,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Makes a dataset of shuffled batches from features made once, one epoch per iteration.
 
@@ -146,6 +158,7 @@ def view_batches(
         seed: Of order, masks and mixing.
         spectrogram_augment: None, or a callable `(features, seed) -> features` on batches.
         mixup: None, or a `bifsmn_tf.data.mixup.Mixup`.
+        first_epoch: Number of the first iteration of this dataset.
 
     Returns:
         A dataset of (features, labels): features float32, labels as shares of the classes,
@@ -162,7 +175,7 @@ def view_batches(
             f"Received: batch_size={batch_size} for {count} clips"
         )
     num_batches = count // batch_size
-    epochs = itertools.count()
+    epochs = itertools.count(first_epoch)
 
     def epoch_of_batches():
         epoch = next(epochs)

@@ -360,6 +360,8 @@ class SpeechCommands:
         features=True,
         drop_remainder: bool = False,
         spectrogram_augment=None,
+        first_epoch: int = 0,
+        replacements=(),
     ):
         """A `tf.data.Dataset` of batches for `model.fit` and `model.evaluate`.
 
@@ -378,6 +380,9 @@ class SpeechCommands:
                 `bifsmn_tf.data.features.front_end_of`.
             drop_remainder: Whether to leave a smaller last batch out.
             spectrogram_augment: A `SpectrogramAugmentation` to apply to the features.
+            first_epoch: Number of the first iteration, to go on with an earlier training.
+            replacements: Objects that replace some clips before they are augmented, others in
+                every epoch: `Distractors`, `DigitalSilence`.
 
         Returns:
             A dataset of (features `(B, 32, 32, 1)` in dB or waveforms `(B, 16000)` in [-1, 1),
@@ -405,6 +410,8 @@ class SpeechCommands:
             features=features,
             drop_remainder=drop_remainder,
             spectrogram_augment=spectrogram_augment,
+            first_epoch=first_epoch,
+            replacements=replacements,
         )
 
     def __repr__(self) -> str:

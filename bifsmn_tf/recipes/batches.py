@@ -36,22 +36,24 @@ def training_batches(data, recipe, seed, first_epoch=0, network=None):
     batch_size = min(recipe.batch_size, len(labels))
     layer = front_end_of(network)
     if recipe.augmentation == "robust":
-        dataset = _robust_batches(data, recipe, batch_size, seed, samples, labels, layer)
+        dataset = _robust_batches(
+            data, recipe, batch_size, seed, samples, labels, layer, first_epoch
+        )
     else:
         dataset = data.dataset(
-            "training", batch_size=batch_size, seed=seed, drop_remainder=True, features=layer
-        )
-    # A dataset's epochs are numbered by its iterations: starting one is enough to skip it.
-    for _ in range(first_epoch):
-        next(iter(dataset))
+            "training", batch_size=batch_size, seed=seed, drop_remainder=True, features=layer,
+            first_epoch=first_epoch, replacements=_replacements(data.labels, recipe),
+        )  # fmt: skip
     return dataset, len(labels) // batch_size
 
 
-def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer):
+def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer, first_epoch):
     views = FeatureViews(
         samples, labels, RobustAugmentation(data.noise), layer, recipe.views,
         replacements=_replacements(data.labels, recipe), cache_dir=data.cache_dir,
     )  # fmt: skip
+    # The first view is made here: what TensorFlow asks for cannot be interrupted.
+    _ = views[first_epoch % recipe.views]
     masks = None
     if recipe.masks and len(views.shape) == 3:
         masks = SpectrogramAugmentation(
@@ -60,7 +62,7 @@ def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer):
     mixup = Mixup(recipe.mixup) if recipe.mixup else None
     return pipeline.view_batches(
         views, labels, data.num_classes, batch_size=batch_size, seed=seed,
-        spectrogram_augment=masks, mixup=mixup,
+        spectrogram_augment=masks, mixup=mixup, first_epoch=first_epoch,
     )  # fmt: skip
 
 

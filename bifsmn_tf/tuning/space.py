@@ -205,11 +205,10 @@ def _absolute(parameter, subject):
 
 def _idle(subject, name, distillation):
     """Why a hyperparameter does nothing for a subject; None if it does something."""
-    if name in ("masks", "mixup", *_OTHER_UNKNOWN):
-        if subject.base.augmentation != "robust":
-            return "the recipe's augmentation has none"
-        if name in _OTHER_UNKNOWN and tasks.UNKNOWN not in subject.data.labels:
-            return "the task has no unknown words"
+    if name in ("masks", "mixup", "spoken") and subject.base.augmentation != "robust":
+        return "the recipe's augmentation has none"
+    if name in _OTHER_UNKNOWN and tasks.UNKNOWN not in subject.data.labels:
+        return "the task has no unknown words"
     if name in LOSS and subject.network == "teacher":
         return "it belongs to the student's loss"
     if name == "gamma":

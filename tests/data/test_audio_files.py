@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from bifsmn_tf.data import BadAudioFile, SpeechCommands
-from bifsmn_tf.data.audio_files import fix_length, read_audio, read_clip
+from bifsmn_tf.data.audio_files import fix_length, read_audio, read_clip, to_float, to_int16
 
 
 @pytest.mark.parametrize("extension, subtype", [("wav", "PCM_16"), ("flac", "PCM_16")])
@@ -44,6 +44,14 @@ def test_length_rules(tmp_path):
     assert short.shape == (16_000,) and not short[100:].any()
     np.testing.assert_array_equal(fix_length(ramp, 3), [0, 1, 2])
     assert read_audio(tmp_path / "long.wav").shape == (20_000,)
+
+
+def test_16_bits_and_back():
+    every = np.arange(-32768, 32768).astype(np.int16)
+    np.testing.assert_array_equal(to_int16(to_float(every)), every)
+    assert to_int16(np.array([1.0, 7.0, -1.0, -7.0, 1.4 / 32768])).tolist() == [
+        32767, 32767, -32768, -32768, 1,
+    ]  # fmt: skip
 
 
 def make_bad(folder, write_clip, stem):

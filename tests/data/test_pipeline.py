@@ -11,6 +11,7 @@ from bifsmn_tf.data import (
     log_mel_features,
     tfio,
 )
+from bifsmn_tf.data.digital_silence import DigitalSilence
 
 
 @pytest.fixture
@@ -76,6 +77,32 @@ def test_augmentation_differs_between_epochs_without_shuffling(data):
     np.testing.assert_array_equal(y1, y2)
     changed = np.any(x1 != x2, axis=1)
     assert changed.mean() > 0.5
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_clips_are_replaced_by_others_in_every_epoch(tree, augment):
+    data = SpeechCommands(tree(speakers={"training": 60, "validation": 4}), ("yes", "no"))
+    silence = data.labels.index("_silence_")
+    kwargs = {"shuffle": False, "features": False, "augment": augment}
+    plain = data.dataset("training", **kwargs)
+    dataset = data.dataset("training", replacements=[DigitalSilence(silence, 0.5)], **kwargs)
+    zero = []
+    for _ in range(2):
+        (x, y), (before, labels) = epoch(dataset), epoch(plain)
+        np.testing.assert_array_equal(y, labels)
+        changed = np.any(x != before, axis=1)
+        assert 0 < changed.sum() < (y == silence).sum() and (y[changed] == silence).all()
+        zero.append(~x.any(axis=1))
+        assert np.any(zero[-1] & changed)
+    assert np.any(zero[0] != zero[1])
+
+
+def test_later_epochs(data):
+    first = data.dataset("training", batch_size=8)
+    later = data.dataset("training", batch_size=8, first_epoch=2)
+    third = [epoch(first) for _ in range(3)][2]
+    for a, b in zip(third, epoch(later), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_own_augmentation(data):

@@ -55,6 +55,15 @@ def test_shapes():
     assert len(dataset) == 4 and len(epoch(dataset)[0]) == 20  # two clips are left out
 
 
+def test_a_later_epoch_asks_for_its_view_only():
+    first, views = make(Views()), Views()
+    epochs = [epoch(first) for _ in range(3)]
+    later = epoch(make(views, first_epoch=2))
+    assert views.asked == [2]
+    for a, b in zip(epochs[2], later, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_no_epoch_waits_for_a_tuner():
     assert make().options().autotune.enabled is False
 
