@@ -76,7 +76,8 @@ def parser():
     )
     group.add_argument(
         "--teacher-dropout", type=_common.share, metavar="RATE",
-        help="of the teacher (default: the published network's 0.2; 0 halves the time of a step)",
+        help="of the teacher (default: the recipe's, that is 0, or the published network's 0.2 "
+        "with light and paper)",
     )  # fmt: skip
     group.add_argument(
         "--distillation", choices=("hed", "fid", "attention", "none"),
