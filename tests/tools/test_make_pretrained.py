@@ -28,7 +28,7 @@ def test_stages_are_valid_commands_that_follow_each_other(maker, name):
         )
     assert parsed[0].start is None
     for before, after in zip(parsed, parsed[1:]):
-        assert after.start == before.out / "student.keras"
+        assert after.start == before.out / "student_last.keras"
 
 
 def test_card(maker, tmp_path):
