@@ -232,6 +232,18 @@ def test_robust_batches_can_start_at_any_epoch(data):
     assert np.any(epochs[0][0][0] != epochs[2][0][0])
 
 
+def test_released_batches_have_digital_silence(data):
+    def of_zeros(share):
+        recipe = dataclasses.replace(RECIPE, digital_silence=share)
+        dataset, _ = training_batches(data, recipe, seed=3)
+        batches = [batch for _ in range(4) for batch in dataset]
+        x, y = (np.concatenate(parts) for parts in zip(*batches))
+        return y[np.all(x == -100, axis=(1, 2, 3))]
+
+    assert set(of_zeros(1.0)) == {data.labels.index("_silence_")}
+    assert not len(of_zeros(0.0))
+
+
 def test_views_are_shared_by_trainings_of_any_seed(data, tmp_path):
     def sum_of_first_epoch(recipe, seed):
         cached = SpeechCommands(data.root, ["yes", "no"], cache_dir=tmp_path)
