@@ -109,18 +109,6 @@ def to_float(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32) * np.float32(1.0 / 32768.0)
 
 
-def to_int16(waveforms: np.ndarray) -> np.ndarray:
-    """Turns samples in [-1, 1) into 16 bits, the inverse of `to_float`.
-
-    Args:
-        waveforms: Float array of any shape.
-
-    Returns:
-        An int16 array of the same shape, rounded to the nearest; what is louder is clipped.
-    """
-    return np.clip(np.rint(waveforms * 32768.0), -32768, 32767).astype(np.int16)
-
-
 def read_clip(path) -> np.ndarray:
     """Reads the first second of a recording; see `read_audio` and `fix_length`.
 

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 
 from bifsmn_tf.data import audio_files
+from bifsmn_tf.data.replacements import Replacement, draw_rows
 
 
 @dataclasses.dataclass(frozen=True)
-class DigitalSilence:
+class DigitalSilence(Replacement):
     """Replaces some clips of the silence class by zeros.
 
     Recorded silence is never this quiet: a network that has only heard recordings may take
@@ -25,17 +26,6 @@ class DigitalSilence:
     probability: float = 0.2
 
     def make(self, samples, labels, rng):
-        """Draws the replacements of one pass over the clips.
-
-        Args:
-            samples: int16 array `(n, 16000)`.
-            labels: Integer array `(n,)`.
-            rng: Source of randomness.
-
-        Returns:
-            `{row: float32 zeros (16000,)}`.
-        """
-        candidates = np.flatnonzero(labels == self.silence)
-        rows = candidates[rng.random(len(candidates)) < self.probability]
+        rows = draw_rows(labels, self.silence, self.probability, rng)
         zeros = np.zeros(audio_files.CLIP_SAMPLES, np.float32)
         return {int(row): zeros for row in rows}

@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 
 from bifsmn_tf.data import audio_files
+from bifsmn_tf.data.replacements import Replacement, draw_rows
 
 _FADE = 320  # samples: 20 ms, so that a click does not give a splice away
 
 
 @dataclasses.dataclass(frozen=True)
-class Distractors:
+class Distractors(Replacement):
     """Replaces some clips of the unknown class, for a class that knows more than a few words.
 
     Attributes:
@@ -26,21 +27,9 @@ class Distractors:
     probability: float = 0.3
 
     def make(self, samples, labels, rng):
-        """Draws the replacements of one pass over the clips.
-
-        Args:
-            samples: int16 array `(n, 16000)`.
-            labels: Integer array `(n,)`.
-            rng: Source of randomness.
-
-        Returns:
-            `{row: float32 samples (16000,) in [-1, 1)}`.
-        """
-        candidates = np.flatnonzero(labels == self.unknown)
         sources = np.flatnonzero(np.isin(labels, self.keywords))
-        rows = candidates[rng.random(len(candidates)) < self.probability]
         replaced = {}
-        for row in rows:
+        for row in draw_rows(labels, self.unknown, self.probability, rng):
             first, second = rng.choice(sources, 2)
             if rng.random() < 0.5 or labels[first] == labels[second]:
                 clip = audio_files.to_float(samples[first])[::-1]

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from bifsmn_tf.data import audio_files
+from bifsmn_tf.data.replacements import make_all
 
 _FORMAT = 2  # raise when views are made in another way
 _BATCH = 256
@@ -135,9 +136,7 @@ class FeatureViews:
 
     def _make(self, view):
         rng = np.random.default_rng([self._seed % 2**63, view])
-        replaced = {}
-        for replacement in self._replacements:
-            replaced.update(replacement.make(self._samples, self._labels, rng))
+        replaced = make_all(self._replacements, self._samples, self._labels, rng)
         parts = []
         for start in range(0, len(self._samples), _BATCH):
             rows = range(start, min(start + _BATCH, len(self._samples)))

@@ -7,8 +7,9 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from bifsmn_tf.data import audio_files
+from bifsmn_tf.data import acoustics, audio_files
 from bifsmn_tf.data.features import front_end
+from bifsmn_tf.data.replacements import make_all
 
 # Fixed, because `without_autotuning` leaves nobody to choose them: enough to keep a step fed.
 PREFETCHED = 2
@@ -100,15 +101,13 @@ def batches(
         rng = np.random.default_rng([seed % 2**63, epoch])
         order = rng.permutation(count) if shuffle else np.arange(count)
         seeds = rng.integers(2**31, size=(num_batches, 2), dtype=np.int32)
-        replaced = {}
-        for replacement in replacements:
-            replaced.update(replacement.make(samples, labels, rng))
+        replaced = make_all(replacements, samples, labels, rng)
         for batch in range(num_batches):
             rows = order[batch * batch_size : (batch + 1) * batch_size]
             clips = samples[rows]
             for place, row in enumerate(rows):
                 if row in replaced:
-                    clips[place] = audio_files.to_int16(replaced[row])
+                    clips[place] = acoustics.to_int16(replaced[row])
             yield clips, labels[rows], seeds[batch]
 
     def prepare(waveforms, label, batch_seed):

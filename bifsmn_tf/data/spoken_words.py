@@ -17,6 +17,7 @@ import numpy as np
 
 from bifsmn_tf.data import acoustics, espeak, progress
 from bifsmn_tf.data.audio_files import CLIP_SAMPLES, SAMPLE_RATE, to_float
+from bifsmn_tf.data.replacements import Replacement, draw_rows
 
 # Frequent English words, then some that share most of their sounds with usual keywords. None is
 # a word of Speech Commands: whoever has recordings of those can measure on them.
@@ -66,7 +67,7 @@ _OFF_CENTRE = 1500  # samples, standard deviation
 
 
 @dataclasses.dataclass(frozen=True)
-class SpokenWords:
+class SpokenWords(Replacement):
     """Replaces some clips by words that espeak-ng speaks, each in a voice of its own.
 
     A clip of the unknown class becomes a word of `words`, one of a keyword the same keyword.
@@ -79,6 +80,10 @@ class SpokenWords:
         probability: Share of the unknown clips that is replaced.
         keyword_probability: Share of the keywords' clips that is replaced.
         words: What the unknown class says.
+
+    Raises:
+        FileNotFoundError: By `make`, if espeak-ng is not installed.
+        ValueError: By `make`, if every one of `words` sounds like a keyword.
     """
 
     unknown: int
@@ -88,30 +93,16 @@ class SpokenWords:
     words: tuple[str, ...] = OTHER_WORDS
 
     def make(self, samples, labels, rng):
-        """Draws the replacements of one pass over the clips.
-
-        Args:
-            samples: int16 array `(n, 16000)`.
-            labels: Integer array `(n,)`.
-            rng: Source of randomness.
-
-        Returns:
-            `{row: float32 samples (16000,) in [-1, 1)}`.
-
-        Raises:
-            FileNotFoundError: If espeak-ng is not installed.
-            ValueError: If every one of `words` sounds like a keyword.
-        """
         spellings = dict(self.keywords)
         replaced = {}
         for index in (self.unknown, *spellings):
             known = index in spellings
             share = self.keyword_probability if known else self.probability
-            candidates = np.flatnonzero(labels == index)
-            rows = candidates[rng.random(len(candidates)) < share]
+            rows = draw_rows(labels, index, share, rng)
             if not len(rows):
                 continue
-            count = min(int(np.ceil(_CLIPS_PER_RECORDING * share * len(candidates))), _MOST_CLIPS)
+            recordings = np.count_nonzero(labels == index)
+            count = min(int(np.ceil(_CLIPS_PER_RECORDING * share * recordings)), _MOST_CLIPS)
             if known:
                 words = (spellings[index],)
             else:

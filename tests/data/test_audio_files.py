@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from bifsmn_tf.data import BadAudioFile, SpeechCommands
-from bifsmn_tf.data.audio_files import fix_length, read_audio, read_clip, to_float, to_int16
+from bifsmn_tf.data.acoustics import to_int16
+from bifsmn_tf.data.audio_files import fix_length, read_audio, read_clip, to_float
 
 
 @pytest.mark.parametrize("extension, subtype", [("wav", "PCM_16"), ("flac", "PCM_16")])
