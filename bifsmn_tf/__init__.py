@@ -24,6 +24,7 @@ _MODULES = (
     "pretrained",
     "recipes",
     "runtime",
+    "sign_freezing",
     "training",
     "wavelets",
 )

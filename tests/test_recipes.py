@@ -23,8 +23,10 @@ from bifsmn_tf.recipes.clock import Clock
 from bifsmn_tf.data import SpeechCommands
 from bifsmn_tf.distillation import FID, HED, LogitMSE, SoftTargets
 from bifsmn_tf.evaluation import evaluate
+from bifsmn_tf.layers.binarized import binarized_layers
 from bifsmn_tf.models import BiFSMN, BiFSMNv2
 from bifsmn_tf.optimizers import CosineSchedule, SGDWithCoupledDecay
+from bifsmn_tf.sign_freezing import SignFreezing
 
 SMALL = {"variant": "S", "num_blocks": 2}
 RECIPE = recipes.Recipe("adam", 5e-3, epochs=3, batch_size=16, warmup_epochs=1)
@@ -336,19 +338,28 @@ def test_damaged_state_is_reported(data, tmp_path):
         _train_teacher(data, tmp_path)
 
 
-def test_student_learns_from_teacher_and_resumes(data, trained, tmp_path):
+@pytest.mark.parametrize("freeze_signs", [False, True])
+def test_student_learns_from_teacher_and_resumes(
+    data, trained, tmp_path, monkeypatch, freeze_signs
+):
     teacher = trained[0].model
+    # The few steps of this training would freeze nothing otherwise.
+    monkeypatch.setattr(
+        "bifsmn_tf.recipes.train.SignFreezing", lambda: SignFreezing(0.01, 0.01, every=1)
+    )
 
     def train(folder, **kwargs):
         model = recipes.make_student(data, switches=(1.0, 0.5), **SMALL)
         return recipes.train_student(
             data, teacher, model, RECIPE, epochs=2, folder=folder, jit_compile=False,
-            verbose=False, **kwargs,
+            verbose=False, freeze_signs=freeze_signs, **kwargs,
         )  # fmt: skip
 
     whole = train(tmp_path / "whole")
+    kernels = [layer.kernel for layer in binarized_layers(whole.model)]
+    assert freeze_signs == any(np.isclose(np.abs(kernel), 1.5, atol=0.1).any() for kernel in kernels)
     assert {"val_accuracy_0.5", "distillation_1.0"} <= set(whole.history[0])
-    assert whole.history[1]["loss"] < whole.history[0]["loss"]
+    assert freeze_signs or whole.history[1]["loss"] < whole.history[0]["loss"]
     assert not teacher.trainable_variables
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", callbacks=[_Interrupt(1)])
@@ -402,10 +413,12 @@ def test_second_version_learns_with_its_own_rates(data, trained, tmp_path):
         model = recipes.make_student(data, network="bifsmnv2", switches=(1.0, 0.5), **SMALL)
         return recipes.train_student(
             data, teacher, model, RECIPE, epochs=2, folder=folder, jit_compile=False,
-            verbose=False, **kwargs,
+            verbose=False, freeze_signs=freeze_signs, **kwargs,
         )  # fmt: skip
 
     whole = train(tmp_path / "whole")
+    kernels = [layer.kernel for layer in binarized_layers(whole.model)]
+    assert freeze_signs == any(np.isclose(np.abs(kernel), 1.5, atol=0.1).any() for kernel in kernels)
     assert whole.history[1]["loss"] < whole.history[0]["loss"]
     windows = [v for v in whole.model.weights if "window" in v.path]
     assert any(abs(float(v) - 1) > 1e-4 for v in windows)

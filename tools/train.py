@@ -123,6 +123,11 @@ def parser():
         "--start", type=Path, metavar="FILE.keras",
         help="start from the weights of this student, for a training in several stages",
     )  # fmt: skip
+    group.add_argument(
+        "--freeze-signs", action="store_true",
+        help="freeze 1-bit weights that keep changing their sign: for a last stage with a small "
+        "rate",
+    )  # fmt: skip
     group.add_argument("--seed", type=_common.natural_int, default=0)
     group.add_argument(
         "--jit", action=argparse.BooleanOptionalAction, default=True, help="compile with XLA"
@@ -278,6 +283,7 @@ def _train(arguments):
             gamma=arguments.gamma,
             initialize=arguments.initialize,
             switch_weights=arguments.switch_weights,
+            freeze_signs=arguments.freeze_signs,
             settings={
                 **settings,
                 **network,
@@ -290,6 +296,7 @@ def _train(arguments):
                 "logits_weight": arguments.logits_weight,
                 "initialize": arguments.initialize,
                 **_given(arguments, "switch_weights"),
+                **({"freeze_signs": True} if arguments.freeze_signs else {}),
                 **({} if start is None else {"start": _common.digest(arguments.start)}),
             },
             **common,

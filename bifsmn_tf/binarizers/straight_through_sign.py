@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from bifsmn_tf.binarizers.base import (
+    FREEZING_MARGIN,
     Activation,
     Binarizer,
     Deployed,
@@ -70,6 +71,9 @@ class BNN(_SignActivation):
         binary = straight_through(sign(kernel), self.weight_surrogate(kernel, variables))
         return binary, ops.ones_like(scaling_factor(kernel, axis))
 
+    def frozen_magnitude(self, variables=None):
+        return FREEZING_MARGIN
+
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
 class DoReFa(_SignActivation, ScaledSignWeights):
@@ -94,6 +98,9 @@ class DoReFa(_SignActivation, ScaledSignWeights):
 
     def weight_surrogate(self, kernel, variables=None):
         return kernel
+
+    def frozen_magnitude(self, variables=None):
+        return None
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")

@@ -60,6 +60,9 @@ class ZeroPreserving(Binarizer):
     def weight_surrogate(self, kernel, variables=None):
         return self.binarizer.weight_surrogate(kernel, variables)
 
+    def frozen_magnitude(self, variables=None):
+        return self.binarizer.frozen_magnitude(variables)
+
     def activation_loss(self, x):
         return self.binarizer.activation_loss(x)
 

@@ -17,6 +17,7 @@ from bifsmn_tf.recipes.networks import (
 )
 from bifsmn_tf.recipes.recipe import get
 from bifsmn_tf.recipes.running import run
+from bifsmn_tf.sign_freezing import SignFreezing
 from bifsmn_tf.training import ThinnableDistiller, initialize_student
 
 
@@ -66,6 +67,7 @@ def train_student(
     gamma=0.01,
     initialize=True,
     switch_weights=None,
+    freeze_signs=False,
     variant="base",
     **kwargs,
 ):
@@ -85,6 +87,8 @@ def train_student(
         gamma: Weight of `distillation`.
         initialize: Whether the student starts from the teacher's weights.
         switch_weights: One weight per switch; None for the papers' 1, 1/2, 1/4, ...
+        freeze_signs: Whether weights that keep changing their sign are frozen, as
+            `bifsmn_tf.sign_freezing.SignFreezing` does it.
         variant: Of the network that is made.
         **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
 
@@ -121,6 +125,9 @@ def train_student(
         logits=logits,
         switch_weights=switch_weights,
     )
+
+    if freeze_signs:
+        kwargs["callbacks"] = (*kwargs.get("callbacks", ()), SignFreezing())
 
     def compile_model(optimizer, jit_compile):
         distiller.compile(optimizer, loss=recipe.make_loss(), jit_compile=jit_compile)
