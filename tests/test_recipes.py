@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import pathlib
 import shutil
@@ -140,6 +141,20 @@ def test_recipes_of_every_name():
     ({"views": 3}, "need augmentation='robust'. Received: views=3"),
     ({"distractors": -0.1}, "`distractors` should be within 0 and 1"),
     ({"dropout": 1.0}, "`dropout` should be a number from 0 to below 1"),
+    ({"dropout": "0.1"}, "`dropout` should be a number.* Received: dropout='0.1'"),
+    ({"optimizer": "lamb"}, "should be adam, adamw or sgd. Received: optimizer='lamb'"),
+    ({"learning_rate": 0.0}, "`learning_rate` should be a positive number. Received"),
+    ({"learning_rate": float("nan")}, "Received: learning_rate=nan"),
+    ({"learning_rate": float("inf")}, "Received: learning_rate=inf"),
+    ({"learning_rate": True}, "Received: learning_rate=True"),
+    ({"learning_rate": None}, "Received: learning_rate=None"),
+    ({"epochs": 0}, "`epochs` should be a positive whole number. Received: epochs=0"),
+    ({"epochs": 2.0}, "Received: epochs=2.0"),
+    ({"epochs": True}, "Received: epochs=True"),
+    ({"batch_size": -1}, "`batch_size` should be a positive whole number. Received"),
+    ({"warmup_epochs": -1}, "`warmup_epochs` should be zero or a positive number. Received"),
+    ({"weight_decay": "0"}, "`weight_decay` should be zero or a positive number. Received"),
+    ({"distractors": True}, "Received: distractors=True"),
     ({"spoken": 0.1}, "need augmentation='robust'.*spoken=0.1"),
     ({"masks": 0.5}, "need augmentation='robust'.*masks=0.5"),
     ({"mixup": 0.5}, "need augmentation='robust'.*mixup=0.5"),
@@ -151,6 +166,15 @@ def test_recipes_of_every_name():
 def test_recipes_that_make_no_sense(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(RECIPE, **changes)
+
+
+def test_recipes_take_numbers_of_numpy():
+    changes = {
+        "learning_rate": np.float32(1e-3), "epochs": np.int64(2), "batch_size": np.int32(8),
+        "warmup_epochs": np.int64(0), "weight_decay": np.float64(0.1), "dropout": np.float32(0),
+        "distractors": np.float32(0.5),
+    }  # fmt: skip
+    assert dataclasses.asdict(dataclasses.replace(RECIPE, **changes)).items() >= changes.items()
 
 
 def test_recipes_decide_dropout_of_networks_that_have_any(data):
@@ -176,6 +200,28 @@ def test_recipes_from_a_file(tmp_path):
     everything = {network: dataclasses.asdict(recipe) for network, recipe in read.items()}
     path.write_text(json.dumps(everything), encoding="utf-8")
     assert recipes.read(path) == read
+
+
+@pytest.mark.parametrize("field, value, expected", [
+    ("optimizer", "lamb", "adam, adamw or sgd"),
+    ("optimizer", ["adam"], "adam, adamw or sgd"),
+    ("learning_rate", "4e-3", "a positive number"),
+    ("learning_rate", -1, "a positive number"),
+    ("epochs", "60", "a positive whole number"),
+    ("batch_size", 0, "a positive whole number"),
+    ("warmup_epochs", None, "zero or a positive number"),
+    ("weight_decay", -0.1, "zero or a positive number"),
+    ("masks", "0.5", "within 0 and 1"),
+])  # fmt: skip
+def test_a_file_of_a_wrong_value_names_it(tmp_path, field, value, expected):
+    path = tmp_path / "tuned.json"
+    path.write_text(json.dumps({"student": {field: value}}), encoding="utf-8")
+    with pytest.raises(ValueError) as error:
+        recipes.read(path)
+    assert str(error.value) == (
+        f"{path} is no file of recipes. Received: `{field}` should be {expected}. "
+        f"Received: {field}={value!r}"
+    )
 
 
 @pytest.mark.parametrize("text", [
@@ -503,12 +549,33 @@ def test_divergence_is_an_error(data, tmp_path):
     assert not (tmp_path / "teacher.keras").exists()
 
 
-def test_training_by_the_clock_ends_in_time(data):
+class _Seconds(keras.callbacks.Callback):
+    """A time in which a step takes one second and a validation five."""
+
+    passed = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.passed += 1
+
+    def on_test_begin(self, logs=None):
+        self.passed += 5
+
+
+def test_training_by_the_clock_ends_in_time(data, monkeypatch):
+    seconds = _Seconds()
+    clock = functools.partial(Clock, now=lambda: seconds.passed)
+    monkeypatch.setattr("bifsmn_tf.recipes.running.Clock", clock)
     model = recipes.make_teacher(data, **SMALL)
     training = recipes.train_teacher(
-        data, model, RECIPE, minutes=0.05, jit_compile=False, verbose=False
+        data, model, RECIPE, minutes=0.5, jit_compile=False, verbose=False, callbacks=[seconds]
     )
+    # To the step, or over by the validation after the last epoch that fits in.
+    assert 25 < seconds.passed <= 30 + 1 + 5
     assert training.history[-1]["learning_rate"] < 0.1 * RECIPE.learning_rate
+
+
+def test_training_by_the_clock_cannot_be_resumed(data):
+    model = recipes.make_teacher(data, **SMALL)
     with pytest.raises(ValueError, match="cannot be resumed"):
         recipes.train_teacher(data, model, RECIPE, minutes=1, folder="nowhere")
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Makes the networks of bifsmn_tf.pretrained: trains, converts, evaluates and writes the cards.
 
-Needs the subset of Speech Commands they were trained on, or another folder with its words.
-Interrupted at any moment, the same command goes on where it stopped.
+Needs the subset of Speech Commands they were trained on, or another part of it with its words.
+Interrupted at any moment, the same command goes on where it stopped. Without --out the finished
+networks replace those of the package.
 """
 
 import argparse
@@ -36,6 +37,7 @@ STAGES = {
     "bifsmnv2_sc10": [
         [*_BIFSMN_V2, "--epochs", "100"],
         [*_BIFSMN_V2, "--learning-rate", "2e-3", "--epochs", "90"],
+        [*_BIFSMN_V2, "--learning-rate", "1e-3", "--freeze-signs", "--epochs", "80"],
     ],
 }
 _TITLES = {
@@ -119,9 +121,7 @@ def _make(name, arguments):
     run = json.loads((folder / "run.json").read_text())
     commands = [
         " ".join(["tools/train.py", *stage])
-        .replace(str(arguments.data), "DATA")
-        .replace(str(arguments.work), "WORK")
-        for stage in stages
+        for stage in train_arguments(name, "DATA", "WORK", arguments.seed)
     ]
     card = model_card(
         name, run, network, results, json.loads(report.read_text()), commands, tflite,
@@ -198,8 +198,7 @@ def model_card(name, run, network, results, report, commands, tflite, remark=Non
         "words all used in training. The recordings are not part of the package.",
         "* **Limits**: eight English words, one second each, read by volunteers into microphones "
         "of their own; how it does for other languages, distances and age groups was not "
-        "measured. Of the 168 testing clips 19, all of one speaker, hold no audible speech. Not "
-        "for anything where a missed or misheard word does harm.",
+        "measured. Not for anything where a missed or misheard word does harm.",
         "* **Licence of the weights**: Apache 2.0, as the code.",
         *([f"* **Remark**: {remark}"] if remark else []),
         "",

@@ -145,8 +145,8 @@ def main(argv=None):
     try:
         _train(arguments)
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on after the last finished epoch",
-              file=sys.stderr)  # fmt: skip
+        command = "the same command without --restart" if arguments.restart else "the same command"
+        print(f"\ninterrupted: {command} goes on after the last finished epoch", file=sys.stderr)
         return _common.FAILURE
     return _common.OK
 
@@ -162,6 +162,8 @@ def _train(arguments):
     import dataclasses
 
     _common.import_tensorflow()
+    import keras
+
     from bifsmn_tf import binarizers, plots, recipes
     from bifsmn_tf.data import SpeechCommands
 
@@ -177,16 +179,17 @@ def _train(arguments):
         arguments.thin = arguments.thin or (1.0, 0.5, 0.25)
         if arguments.switch_all_bn is None:
             arguments.switch_all_bn = not paper
-        if arguments.switch_weights and len(arguments.switch_weights) != len(arguments.thin):
-            parser().error(
-                f"--switch-weights should have one weight for each of {len(arguments.thin)} "
-                f"switches. Received: {len(arguments.switch_weights)}"
-            )
         size = {"variant": arguments.variant}
         network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
     else:
         _refuse(arguments, "thin", "switch_all_bn", "variant", "teacher_dropout")
         size, network = {"mode": arguments.mode or "faithful"}, {}
+    switches = len(arguments.thin) if student.thinnable else 1
+    if arguments.switch_weights and len(arguments.switch_weights) != switches:
+        parser().error(
+            f"--switch-weights should have one weight for each of {switches} switches. "
+            f"Received: {len(arguments.switch_weights)}"
+        )
     if arguments.binarizer is not None:
         network["binarizer"] = binarizers.get(arguments.binarizer).name
     chosen = arguments.recipe
@@ -214,6 +217,11 @@ def _train(arguments):
     if arguments.teacher is not None:
         teacher = _common.read_model(arguments.teacher)
     start = None if arguments.start is None else _common.read_model(arguments.start)
+    digests = {
+        name: _common.digest(path)
+        for name, path in (("teacher", arguments.teacher), ("start", arguments.start))
+        if path is not None
+    }
     data = SpeechCommands(
         arguments.data,
         arguments.task,
@@ -226,16 +234,23 @@ def _train(arguments):
             f"A classifier needs two classes at least. Received: only {data.labels[0]}"
         )
     print(_describe(data))
+    model = None
+    if arguments.epochs != 0:
+        # Before the teacher is trained, too: a start that does not fit is found at once.
+        model = recipes.make_student(
+            data, seed=arguments.seed, network=arguments.model, recipe=student_recipe,
+            **size, **network,
+        )
+        if start is not None:
+            _take_weights(model, start, arguments.start)
     out.mkdir(parents=True, exist_ok=True)
     if arguments.restart:
-        _forget(out)
+        _forget(out, keep=(arguments.teacher, arguments.start))
 
     settings = {
         "task": arguments.task, "protocol": arguments.protocol, "unknown": arguments.unknown,
         "clips": len(data.examples("training")), **size,
     }  # fmt: skip
-    common = {"folder": out, "seed": arguments.seed, "jit_compile": arguments.jit}
-
     record = {
         "arguments": {
             name: str(value) if isinstance(value, Path) else value
@@ -247,7 +262,15 @@ def _train(arguments):
         "validation_baselines": data.baselines("validation"),
         "finished": False,
     }
-    _common.write_json(record, out / "run.json")
+    # Not before the training begins: a command that is refused should leave an earlier one's
+    # record alone.
+    begin = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: _common.write_json(record, out / "run.json")
+    )
+    common = {
+        "folder": out, "seed": arguments.seed, "jit_compile": arguments.jit,
+        "callbacks": (begin,),
+    }  # fmt: skip
 
     if teacher is None and (needs_teacher or arguments.epochs == 0):
         training = recipes.train_teacher(
@@ -262,14 +285,7 @@ def _train(arguments):
         )
         teacher = training.model
         record["teacher"] = _finish("teacher", training, out, plots)
-        _common.write_json(record, out / "run.json")
-    if arguments.epochs != 0:
-        model = recipes.make_student(
-            data, seed=arguments.seed, network=arguments.model, recipe=student_recipe,
-            **size, **network,
-        )
-        if start is not None:
-            _take_weights(model, start, arguments.start)
+    if model is not None:
         training = recipes.train_student(
             data,
             teacher if needs_teacher else None,
@@ -297,7 +313,7 @@ def _train(arguments):
                 "initialize": arguments.initialize,
                 **_given(arguments, "switch_weights"),
                 **({"freeze_signs": True} if arguments.freeze_signs else {}),
-                **({} if start is None else {"start": _common.digest(arguments.start)}),
+                **digests,
             },
             **common,
         )
@@ -342,14 +358,24 @@ def _describe(data):
     )
 
 
-def _forget(out):
+def _forget(out, keep):
+    """Removes what earlier trainings left in a folder; ValueError if that is still needed."""
+    files = []
     for name in ("teacher", "student"):
-        for file in (
+        files += [
             out / f"{name}.keras", out / f"{name}_last.keras", out / f"{name}_history.csv",
             out / f"{name}_curves.png", out / "state" / f"{name}.npz",
             *(out / "logs" / name).glob("*/events.out.tfevents.*"),
-        ):  # fmt: skip
-            file.unlink(missing_ok=True)
+        ]  # fmt: skip
+    removed = {file.resolve() for file in files}
+    for path in keep:
+        if path is not None and path.resolve() in removed:
+            raise ValueError(
+                "--restart removes the networks in OUT_DIR; --teacher and --start should lie "
+                f"elsewhere. Received: {path}"
+            )
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _finish(name, training, out, plots):

@@ -115,8 +115,8 @@ def main(argv=None):
     try:
         _tune(arguments)
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on after the last finished epoch",
-              file=sys.stderr)  # fmt: skip
+        command = "the same command without --restart" if arguments.restart else "the same command"
+        print(f"\ninterrupted: {command} goes on after the last finished epoch", file=sys.stderr)
         return _common.FAILURE
     return _common.OK
 
@@ -304,7 +304,7 @@ def _train_command(arguments, report):
         words += ["--teacher", arguments.teacher]
         if arguments.thin is not None:
             words += ["--thin", ",".join(map(str, arguments.thin))]
-        if arguments.recipe == "paper":
+        if arguments.recipe == "paper" and arguments.model != "fsmn":
             words += ["--no-switch-all-bn"]
         loss = report.loss()
         for name, value in loss.items():

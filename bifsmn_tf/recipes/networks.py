@@ -93,7 +93,8 @@ def make_teacher(data, variant="base", seed=0, network="bifsmn", recipe=None, **
         ValueError: If the name is not known, or there is no such variant.
     """
     student = named(network, STUDENTS, "network")
-    return _make(student.teacher, data, variant, seed, {**_of(recipe, student), **kwargs})
+    kwargs = {**arguments_of(recipe, student.teacher), **kwargs}
+    return _make(student.teacher, data, variant, seed, kwargs)
 
 
 def make_student(data, variant="base", seed=0, network="bifsmn", recipe=None, **kwargs):
@@ -114,13 +115,22 @@ def make_student(data, variant="base", seed=0, network="bifsmn", recipe=None, **
         ValueError: If the name is not known, or there is no such variant.
     """
     student = named(network, STUDENTS, "network")
-    kwargs = {"binarizer": student.binarizer, **_of(recipe, student), **kwargs}
+    arguments = arguments_of(recipe, student.network)
+    kwargs = {"binarizer": student.binarizer, **arguments, **kwargs}
     return _make(student.network, data, variant, seed, kwargs)
 
 
-def _of(recipe, student):
-    """What a recipe says about the network itself."""
-    if recipe is None or recipe.dropout is None or not student.thinnable:
+def arguments_of(recipe, cls):
+    """What a recipe says about the network itself.
+
+    Args:
+        recipe: `Recipe`, or None.
+        cls: Class of the network. A comparison network keeps its own dropout, if it has any.
+
+    Returns:
+        Arguments of the class.
+    """
+    if recipe is None or recipe.dropout is None or not issubclass(cls, (DFSMN, BiFSMN)):
         return {}
     return {"dropout": recipe.dropout}
 

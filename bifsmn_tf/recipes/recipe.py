@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+import math
+import numbers
 from pathlib import Path
 
 import keras
 
 from bifsmn_tf.optimizers import Adam, AdamW, CosineSchedule, SGDWithCoupledDecay
+
+_OPTIMIZERS = ("adam", "adamw", "sgd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,17 +63,26 @@ class Recipe:
                 "`augmentation` should be released or robust. "
                 f"Received: augmentation={self.augmentation!r}"
             )
-        if self.dropout is not None and not 0 <= self.dropout < 1:
+        if self.optimizer not in _OPTIMIZERS:
+            raise ValueError(
+                "`optimizer` should be adam, adamw or sgd. "
+                f"Received: optimizer={self.optimizer!r}"
+            )
+        self._check(_is_number, ("learning_rate",), "a positive number", lambda v: v > 0)
+        self._check(
+            _is_number, ("warmup_epochs", "weight_decay"), "zero or a positive number",
+            lambda v: v >= 0,
+        )  # fmt: skip
+        self._check(
+            _is_whole, ("epochs", "batch_size"), "a positive whole number", lambda v: v > 0
+        )
+        if self.dropout is not None and not (_is_number(self.dropout) and 0 <= self.dropout < 1):
             raise ValueError(
                 "`dropout` should be a number from 0 to below 1, or None. "
                 f"Received: dropout={self.dropout!r}"
             )
         shares = ("distractors", "spoken", "digital_silence", "masks", "mixup")
-        for name in shares:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"`{name}` should be within 0 and 1. Received: {name}={getattr(self, name)!r}"
-                )
+        self._check(_is_number, shares, "within 0 and 1", lambda v: 0 <= v <= 1)
         if self.augmentation == "robust":
             if not isinstance(self.views, int) or self.views < 1:
                 raise ValueError(
@@ -85,6 +98,13 @@ class Recipe:
                 f"Received: {received}"
             )
 
+    def _check(self, is_kind, names, expected, is_in_range):
+        """Raises ValueError unless fields are of a kind and within a range."""
+        for name in names:
+            value = getattr(self, name)
+            if not (is_kind(value) and is_in_range(value)):
+                raise ValueError(f"`{name}` should be {expected}. Received: {name}={value!r}")
+
     def make_optimizer(self, epochs, steps_per_epoch):
         """The optimizer of a training.
 
@@ -94,9 +114,6 @@ class Recipe:
 
         Returns:
             A Keras optimizer.
-
-        Raises:
-            ValueError: If the name of the optimizer is not known.
         """
         rate = self.learning_rate
         if self.schedule:
@@ -110,15 +127,11 @@ class Recipe:
             return Adam(rate)
         if self.optimizer == "adamw":
             return AdamW(rate, weight_decay=self.weight_decay)
-        if self.optimizer == "sgd":
-            return SGDWithCoupledDecay(
-                rate,
-                momentum=0.9,
-                nesterov=self.nesterov,
-                coupled_decay=self.weight_decay,
-            )
-        raise ValueError(
-            f"`optimizer` should be adam, adamw or sgd. Received: optimizer={self.optimizer!r}"
+        return SGDWithCoupledDecay(
+            rate,
+            momentum=0.9,
+            nesterov=self.nesterov,
+            coupled_decay=self.weight_decay,
         )
 
     @property
@@ -131,6 +144,16 @@ class Recipe:
         if self.soft_labels:
             return keras.losses.CategoricalCrossentropy(from_logits=True)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _is_number(value):
+    """Whether a value is a finite number, Python's or NumPy's."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and abs(value) < math.inf
+
+
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 _ROBUST = {"augmentation": "robust", "views": 40, "distractors": 0.3, "digital_silence": 0.2}

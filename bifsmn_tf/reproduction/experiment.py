@@ -8,8 +8,9 @@ from pathlib import Path
 
 import keras
 
-from bifsmn_tf import evaluation, recipes
+from bifsmn_tf import evaluation, models, recipes
 from bifsmn_tf.files import replacing
+from bifsmn_tf.recipes.networks import arguments_of
 from bifsmn_tf.reproduction.tables import Network
 
 _FORMAT = 1
@@ -169,13 +170,12 @@ class Experiment:
     def configuration(self, run):
         """Everything a run's result depends on, as plain values."""
         teacher = run.teacher
-        network = "student" if teacher else "teacher"
         config = {
             "format": _FORMAT,
             "model": run.network.model,
-            "arguments": run.network.arguments,
+            "arguments": self._network(run).arguments,
             "seed": run.seed,
-            "recipe": dataclasses.asdict(recipes.get(self.recipe, network)),
+            "recipe": dataclasses.asdict(self._recipe(run)),
             "epochs": self.epochs if teacher else self.teacher_epochs,
             "labels": self.data[run.classes].labels,
             "protocol": self.data[run.classes].protocol,
@@ -196,6 +196,14 @@ class Experiment:
         """Hash of a run's configuration."""
         text = json.dumps(self.configuration(run), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _recipe(self, run):
+        return recipes.get(self.recipe, "teacher" if run.teacher is None else "student")
+
+    def _network(self, run):
+        """The network of a run, with what the recipe says about it."""
+        arguments = arguments_of(self._recipe(run), getattr(models, run.network.model))
+        return Network(run.network.model, {**arguments, **run.network.arguments})
 
     def _fingerprint(self, classes, subset):
         """Number of the clips of a subset, and a hash of which they are."""
@@ -291,7 +299,7 @@ class Experiment:
         # A long series of trainings would keep every graph of every network.
         keras.utils.clear_session()
         keras.utils.set_random_seed(run.seed)
-        model = run.network.make(data.num_classes, list(data.labels))
+        model = self._network(run).make(data.num_classes, list(data.labels))
         if not teacher:
             return recipes.train_teacher(data, model=model, epochs=self.teacher_epochs, **common)
         return recipes.train_student(

@@ -1,6 +1,7 @@
 """Runs: what is stored, shared, resumed and reported."""
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -10,8 +11,9 @@ import pytest
 
 from bifsmn_tf import plots, recipes
 from bifsmn_tf.reproduction import report as reports
-from bifsmn_tf.reproduction.experiment import Experiment
+from bifsmn_tf.reproduction.experiment import Experiment, Run
 from bifsmn_tf.reproduction.few_clips import FewClips
+from bifsmn_tf.reproduction.tables import Network
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,26 @@ def test_an_interrupted_run_goes_on(data, finished, rows, tmp_path):
     straight = weights_of(finished.folder / "runs" / again.key(student), "student")
     for a, b in zip(weights_of(folder, "student"), straight):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_recipe_gives_the_papers_networks_its_dropout(data, rows, tmp_path):
+    recipe = recipes.Recipe("adam", 1e-3, epochs=1)
+    usual = experiment(data, tmp_path, 1, recipe=recipe)
+    other = experiment(data, tmp_path, 1, recipe=dataclasses.replace(recipe, dropout=0.125))
+    for run in other.runs(rows[1:2], [0]):
+        assert "dropout" not in usual.configuration(run)["arguments"]
+        assert other.configuration(run)["arguments"]["dropout"] == 0.125
+        assert other.key(run) != usual.key(run)
+        assert other.train(run)["diverged"] is None
+        name = "student" if run.teacher else "teacher"
+        file = tmp_path / "runs" / other.key(run) / f"{name}.keras"
+        model = keras.saving.load_model(file, compile=False)
+        assert model.dropout == model.classifier_dropout.rate == 0.125
+    for name in ("Audiomer", "FSMN"):
+        comparison = Run("comparison", Network(name), 12, 0)
+        assert "dropout" not in other.configuration(comparison)["arguments"]
+    own = Run("own", Network("DFSMN", {"dropout": 0.25}), 12, 0)
+    assert other.configuration(own)["arguments"]["dropout"] == 0.25
 
 
 def test_a_diverged_run_is_a_result(data, rows, tmp_path):

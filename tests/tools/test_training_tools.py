@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
+import keras
 import pytest
 
 
@@ -50,8 +52,11 @@ def test_train_again_is_a_quick_no_op(run_folder, tones, tool, capsys):
     )  # fmt: skip
     assert tool("train", *arguments, "--epochs", "1") == 0
     assert (out / "student.keras").stat().st_mtime_ns == before
+    record = (out / "run.json").read_text()
     assert tool("train", *arguments, "--epochs", "2") == 1
     assert "epochs: 1 then, 2 now" in capsys.readouterr().err
+    # What was refused is not on record.
+    assert (out / "run.json").read_text() == record and json.loads(record)["finished"]
 
 
 def test_train_and_evaluate_the_second_version(run_folder, tones, tool, tmp_path, capsys):
@@ -68,10 +73,50 @@ def test_train_and_evaluate_the_second_version(run_folder, tones, tool, tmp_path
     assert "binarizer: lpb then, vanilla now" in capsys.readouterr().err
     assert tool(*arguments, "--distillation", "hed") == 1
     assert "distillation: fid then, hed now" in capsys.readouterr().err
+    assert tool(*arguments, "--freeze-signs") == 1
+    assert "freeze_signs: None then, True now" in capsys.readouterr().err
+    other = tmp_path / "other.keras"
+    shutil.copy(teacher / "teacher_last.keras", other)
+    network = keras.saving.load_model(other, compile=False)
+    network.set_weights([weight / 2 for weight in network.get_weights()])
+    network.save(other)
+    assert tool(*arguments, "--teacher", other) == 1
+    assert "other settings" in (message := capsys.readouterr().err) and "teacher: " in message
     assert tool(*arguments, "--binarizer", "hope") == 1
     assert "`binarizer` should be one of" in capsys.readouterr().err
     assert tool("evaluate", tmp_path / "student.keras", tones) == 0
     assert "0.25" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--teacher", "--start"])
+def test_a_restart_does_not_remove_what_it_needs(run_folder, tones, tool, tmp_path, option, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(run_folder[0], out)
+    files = sorted(path.relative_to(out) for path in out.rglob("*"))
+    network = out / ("teacher_last.keras" if option == "--teacher" else "student_last.keras")
+    assert tool(
+        "train", tones, out, "--task", "yes,no", "--variant", "S", "--thin", "1.0,0.25",
+        "--restart", option, network,
+    ) == 1  # fmt: skip
+    assert f"should lie elsewhere. Received: {network}" in capsys.readouterr().err
+    assert sorted(path.relative_to(out) for path in out.rglob("*")) == files
+
+
+def test_a_start_that_does_not_fit_is_found_before_the_teacher(run_folder, tones, tool, tmp_path, capsys):
+    assert tool(
+        "train", tones, tmp_path / "out", "--task", "yes,no", "--variant", "S",
+        "--start", run_folder[0] / "student.keras", "--teacher-epochs", "1000",
+    ) == 1  # fmt: skip
+    assert "--start should be a student of the same kind" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_weight_for_every_switch(tones, tool, tmp_path, capsys):
+    for model, count in (("fsmn", 1), ("bifsmn", 3)):
+        with pytest.raises(SystemExit) as stopped:
+            tool("train", tones, tmp_path / "out", "--model", model, "--switch-weights", "1,1")
+        assert stopped.value.code == 2
+        assert f"each of {count} switches. Received: 2" in capsys.readouterr().err
 
 
 def test_train_evaluate_and_convert_an_fsmn(tones, tool, tmp_path, capsys):

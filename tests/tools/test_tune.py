@@ -1,10 +1,13 @@
 """The search from outside: files, exit codes, messages."""
 
+import importlib
 import json
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 
@@ -60,6 +63,23 @@ def test_plan_trains_nothing(tones, tool, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "hyperband: 16 trials with the recipe itself, 42 epochs in all" in text
     assert not (out / "trials").exists()
+
+
+@pytest.mark.parametrize("model", ["bifsmn", "fsmn"])
+def test_train_takes_the_command_of_a_paper_student(tones, tool, tmp_path, model, capsys):
+    tune = importlib.import_module("tune")
+    (tmp_path / "best.json").write_text("{}")
+    arguments = tune.parser().parse_args([
+        str(tones), str(tmp_path), "--task", "yes,no", "--network", "student", "--model", model,
+        "--recipe", "paper", "--teacher", str(tmp_path / "missing.keras"),
+    ])  # fmt: skip
+    loss = {"distillation": "hed", "gamma": 0.01, "logits": "none", "temperature": 2.0}
+    report = types.SimpleNamespace(loss=lambda: loss)
+    words = shlex.split(tune._train_command(arguments, report))
+    assert ("--no-switch-all-bn" in words) == (model == "bifsmn")
+    # All that it misses is the teacher; wrong usage would end it with 2 before.
+    assert tool("train", *words[1:]) == 1
+    assert "No such model" in capsys.readouterr().err
 
 
 @pytest.mark.slow
