@@ -37,7 +37,6 @@ STAGES = {
     "bifsmnv2_sc10": [
         [*_BIFSMN_V2, "--epochs", "100"],
         [*_BIFSMN_V2, "--learning-rate", "2e-3", "--epochs", "90"],
-        [*_BIFSMN_V2, "--learning-rate", "1e-3", "--freeze-signs", "--epochs", "80"],
     ],
 }
 _TITLES = {
