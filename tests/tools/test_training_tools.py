@@ -102,7 +102,9 @@ def test_a_restart_does_not_remove_what_it_needs(run_folder, tones, tool, tmp_pa
     assert sorted(path.relative_to(out) for path in out.rglob("*")) == files
 
 
-def test_a_start_that_does_not_fit_is_found_before_the_teacher(run_folder, tones, tool, tmp_path, capsys):
+def test_a_start_that_does_not_fit_is_found_before_the_teacher(
+    run_folder, tones, tool, tmp_path, capsys
+):
     assert tool(
         "train", tones, tmp_path / "out", "--task", "yes,no", "--variant", "S",
         "--start", run_folder[0] / "student.keras", "--teacher-epochs", "1000",
