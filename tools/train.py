@@ -125,8 +125,7 @@ def parser():
     )  # fmt: skip
     group.add_argument(
         "--freeze-signs", action="store_true",
-        help="freeze 1-bit weights that keep changing their sign: for a last stage with a small "
-        "rate",
+        help="freeze 1-bit weights that keep changing their sign, for a short last stage",
     )  # fmt: skip
     group.add_argument("--seed", type=_common.natural_int, default=0)
     group.add_argument(

@@ -127,7 +127,8 @@ def train_student(
     )
 
     if freeze_signs:
-        kwargs["callbacks"] = (*kwargs.get("callbacks", ()), SignFreezing())
+        # First: it may refuse the network.
+        kwargs["callbacks"] = (SignFreezing(), *kwargs.get("callbacks", ()))
 
     def compile_model(optimizer, jit_compile):
         distiller.compile(optimizer, loss=recipe.make_loss(), jit_compile=jit_compile)
