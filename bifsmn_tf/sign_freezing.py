@@ -7,6 +7,9 @@ from bifsmn_tf.layers.binarized import binarized_layers
 
 # Of an epoch: what is watched, before signs are frozen and batch statistics follow them.
 _WATCHED = 0.75
+# Frozen weights are this many times as large as the largest that gets a gradient: what momentum
+# there is should not bring them back.
+_MARGIN = 1.5
 # Of a training: epochs after which the threshold is at its lowest.
 _FALLING = 0.8
 
@@ -56,6 +59,7 @@ class SignFreezing(keras.callbacks.Callback):
         self.every = every
         self._layers = []
         self._watchers = []
+        self._epoch = self._step = 0
         self._steps = None
 
     def threshold(self, epoch):
@@ -71,7 +75,7 @@ class SignFreezing(keras.callbacks.Callback):
                 f"Received: {type(self.model).__name__}"
             )
         for layer in self._layers:
-            if layer.binarizer.frozen_magnitude(layer.binarizer_variables) is None:
+            if _window(layer) is None:
                 raise ValueError(
                     "`SignFreezing` needs a binarizer whose surrogate has no gradient for large "
                     f"weights. Received: {layer.binarizer.name}"
@@ -103,10 +107,13 @@ class SignFreezing(keras.callbacks.Callback):
         for layer, watcher in zip(self._layers, self._watchers):
             restless = watcher.restless(threshold)
             if restless.any():
-                magnitude = layer.binarizer.frozen_magnitude(layer.binarizer_variables)
                 kernel = np.array(layer.kernel)
-                kernel[restless] = magnitude * watcher.majority()[restless]
+                kernel[restless] = _MARGIN * _window(layer) * watcher.majority()[restless]
                 layer.kernel.assign(kernel)
+
+
+def _window(layer):
+    return layer.binarizer.weight_window(layer.binarizer_variables)
 
 
 class _Watcher:

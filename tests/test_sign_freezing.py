@@ -113,9 +113,9 @@ def test_frozen_weights_get_no_gradient(name):
     layer = dense(name, (4, 3))
     if "window3" in layer.binarizer_variables:
         layer.binarizer_variables["window3"].assign(2.5)
-    magnitude = layer.binarizer.frozen_magnitude(layer.binarizer_variables)
+    window = layer.binarizer.weight_window(layer.binarizer_variables)
     if name in WITHOUT:
-        assert magnitude is None
+        assert window is None
         with pytest.raises(ValueError, match=f"no gradient for large.*Received: {name}"):
             started(layer)
         return
@@ -128,12 +128,14 @@ def test_frozen_weights_get_no_gradient(name):
             loss = tf.reduce_sum(layer(x) * tf.constant([1.0, 2.0, -3.0]))
         return np.abs(tape.gradient(loss, layer.kernel))
 
-    assert gradient(magnitude).max() == 0.0 and gradient(magnitude / 1.6).min() > 0.0
+    assert gradient(1.01 * window).max() == 0.0 and gradient(0.99 * window).min() > 0.0
 
 
 def test_zero_preserving_freezes_like_what_it_wraps():
     layer = dense(binarizers.ZeroPreserving("vanilla"))
-    assert layer.binarizer.frozen_magnitude(layer.binarizer_variables) == 1.5
+    assert layer.binarizer.weight_window(layer.binarizer_variables) == 1.0
+    layer = dense(binarizers.ZeroPreserving("dorefa"))
+    assert layer.binarizer.weight_window(layer.binarizer_variables) is None
 
 
 def test_frozen_weights_keep_their_sign_in_a_training():

@@ -131,6 +131,16 @@ def recipe(text):
     )
 
 
+def print_interrupted(restart):
+    """Says on standard error how an interrupted training goes on.
+
+    Args:
+        restart: Whether the command had --restart, which would forget what was trained.
+    """
+    command = "the same command without --restart" if restart else "the same command"
+    print(f"\ninterrupted: {command} goes on after the last finished epoch", file=sys.stderr)
+
+
 def digest(path):
     """SHA-256 of a file, or None for no file."""
     return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -124,7 +124,7 @@ def parser():
         help="start from the weights of this student, for a training in several stages",
     )  # fmt: skip
     group.add_argument(
-        "--freeze-signs", action="store_true",
+        "--freeze-signs", action="store_true", default=None,
         help="freeze 1-bit weights that keep changing their sign, for a short last stage",
     )  # fmt: skip
     group.add_argument("--seed", type=_common.natural_int, default=0)
@@ -144,8 +144,7 @@ def main(argv=None):
     try:
         _train(arguments)
     except KeyboardInterrupt:
-        command = "the same command without --restart" if arguments.restart else "the same command"
-        print(f"\ninterrupted: {command} goes on after the last finished epoch", file=sys.stderr)
+        _common.print_interrupted(arguments.restart)
         return _common.FAILURE
     return _common.OK
 
@@ -298,7 +297,7 @@ def _train(arguments):
             gamma=arguments.gamma,
             initialize=arguments.initialize,
             switch_weights=arguments.switch_weights,
-            freeze_signs=arguments.freeze_signs,
+            freeze_signs=bool(arguments.freeze_signs),
             settings={
                 **settings,
                 **network,
@@ -310,8 +309,7 @@ def _train(arguments):
                 "temperature": arguments.temperature,
                 "logits_weight": arguments.logits_weight,
                 "initialize": arguments.initialize,
-                **_given(arguments, "switch_weights"),
-                **({"freeze_signs": True} if arguments.freeze_signs else {}),
+                **_given(arguments, "switch_weights", "freeze_signs"),
                 **digests,
             },
             **common,

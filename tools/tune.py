@@ -115,8 +115,7 @@ def main(argv=None):
     try:
         _tune(arguments)
     except KeyboardInterrupt:
-        command = "the same command without --restart" if arguments.restart else "the same command"
-        print(f"\ninterrupted: {command} goes on after the last finished epoch", file=sys.stderr)
+        _common.print_interrupted(arguments.restart)
         return _common.FAILURE
     return _common.OK
 

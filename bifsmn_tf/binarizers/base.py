@@ -7,8 +7,6 @@ from keras import ops
 
 # Smallest scaling factor: keeps an all-zero filter from dividing by zero in the backward pass.
 _MIN_SCALE = 1e-12
-# Frozen weights are this many times as large as the largest that gets a gradient.
-FREEZING_MARGIN = 1.5
 
 
 def sign(x):
@@ -141,8 +139,8 @@ class Binarizer:
         r"""Function of the weights whose gradient stands for that of the scaled sign."""
         return clipped_identity(kernel)
 
-    def frozen_magnitude(self, variables=None):
-        """Magnitude from which a weight gets no gradient any more, with a margin for momentum.
+    def weight_window(self, variables=None):
+        """Largest magnitude of a weight that gets a gradient.
 
         Args:
             variables: The layer's, from `create_variables`.
@@ -150,7 +148,7 @@ class Binarizer:
         Returns:
             A float; None if weights of all sizes get one.
         """
-        return None
+        return 1.0
 
     def activation_loss(self, x):
         """Regularization term of a layer's activations before the sign, or None."""
@@ -184,9 +182,6 @@ class ScaledSignWeights(Binarizer):
         # The layer multiplies by `scale`, which would also scale the gradient: divide it out.
         surrogate = self.weight_surrogate(kernel, variables) / ops.expand_dims(scale, axis)
         return straight_through(sign(kernel), surrogate), scale
-
-    def frozen_magnitude(self, variables=None):
-        return FREEZING_MARGIN
 
 
 class AtLeast(keras.constraints.Constraint):

@@ -108,5 +108,8 @@ class IRNet(Binarizer):
         scale = ops.stop_gradient(ops.power(2.0, ops.round(ops.log2(magnitude))))
         return self._sign(standard, variables), scale
 
+    def weight_window(self, variables=None):
+        return None
+
     def get_config(self):
         return {"t_min": self.t_min, "t_max": self.t_max}

@@ -4,7 +4,6 @@ import keras
 from keras import initializers, ops
 
 from bifsmn_tf.binarizers.base import (
-    FREEZING_MARGIN,
     Activation,
     AtLeast,
     Deployed,
@@ -99,8 +98,8 @@ class LPB(ScaledSignWeights):
     def weight_surrogate(self, kernel, variables=None):
         return clipped_identity(variables["window3"] * kernel)
 
-    def frozen_magnitude(self, variables=None):
-        return FREEZING_MARGIN / float(variables["window3"])
+    def weight_window(self, variables=None):
+        return 1.0 / float(variables["window3"])
 
     def get_config(self):
         return {"dual": self.dual}

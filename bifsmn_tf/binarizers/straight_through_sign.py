@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from bifsmn_tf.binarizers.base import (
-    FREEZING_MARGIN,
     Activation,
     Binarizer,
     Deployed,
@@ -71,9 +70,6 @@ class BNN(_SignActivation):
         binary = straight_through(sign(kernel), self.weight_surrogate(kernel, variables))
         return binary, ops.ones_like(scaling_factor(kernel, axis))
 
-    def frozen_magnitude(self, variables=None):
-        return FREEZING_MARGIN
-
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
 class DoReFa(_SignActivation, ScaledSignWeights):
@@ -99,7 +95,7 @@ class DoReFa(_SignActivation, ScaledSignWeights):
     def weight_surrogate(self, kernel, variables=None):
         return kernel
 
-    def frozen_magnitude(self, variables=None):
+    def weight_window(self, variables=None):
         return None
 
 

@@ -60,8 +60,8 @@ class ZeroPreserving(Binarizer):
     def weight_surrogate(self, kernel, variables=None):
         return self.binarizer.weight_surrogate(kernel, variables)
 
-    def frozen_magnitude(self, variables=None):
-        return self.binarizer.frozen_magnitude(variables)
+    def weight_window(self, variables=None):
+        return self.binarizer.weight_window(variables)
 
     def activation_loss(self, x):
         return self.binarizer.activation_loss(x)
