@@ -155,6 +155,9 @@ def test_recipes_of_every_name():
     ({"warmup_epochs": -1}, "`warmup_epochs` should be zero or a positive number. Received"),
     ({"weight_decay": "0"}, "`weight_decay` should be zero or a positive number. Received"),
     ({"distractors": True}, "Received: distractors=True"),
+    ({"centred": 1}, "`centred` should be True or False. Received: centred=1"),
+    ({"threshold_rate": -1}, "zero or a positive number, or None. Received: threshold_rate=-1"),
+    ({"threshold_rate": True}, "Received: threshold_rate=True"),
     ({"spoken": 0.1}, "need augmentation='robust'.*spoken=0.1"),
     ({"masks": 0.5}, "need augmentation='robust'.*masks=0.5"),
     ({"mixup": 0.5}, "need augmentation='robust'.*mixup=0.5"),
@@ -413,6 +416,50 @@ def test_student_learns_from_teacher_and_resumes(
     resumed = train(tmp_path / "parts")
     assert resumed.resumed_at == 1
     assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("network, binarizer", [("bifsmnv2", "lpb"), ("bifsmn", "react_net")])
+def test_recipes_decide_where_thresholds_begin_and_how_fast_they_learn(
+    data, trained, network, binarizer
+):
+    started = []
+
+    class Start(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            thresholds = {
+                f"{layer.path}/{name}": variable
+                for layer in binarized_layers(self.model.student)
+                for name, variable in layer.binarizer_variables.items()
+                if not name.startswith("window")
+            }
+            multipliers = {getattr(v, "learning_rate_multiplier", 1.0) for v in thresholds.values()}
+            started.append(({p: v.numpy() for p, v in thresholds.items()}, multipliers))
+            raise KeyboardInterrupt
+
+    def start(recipe, **kwargs):
+        model = recipes.make_student(
+            data, network=network, binarizer=binarizer, switches=(1.0, 0.5), **SMALL
+        )
+        with pytest.raises(KeyboardInterrupt):
+            recipes.train_student(
+                data, trained[0].model, model, recipe, epochs=2, jit_compile=False, verbose=False,
+                callbacks=[Start()], **kwargs,
+            )  # fmt: skip
+        return started.pop()
+
+    own = 0.1 if binarizer == "lpb" else 1.0
+    chosen = recipes.get("default", "student")
+    assert chosen.centred and chosen.threshold_rate == 1.0
+    for recipe, initialize, centred, rate in (
+        (RECIPE, True, False, own),
+        (dataclasses.replace(RECIPE, centred=True), True, True, own),
+        # Another stage goes on with its own.
+        (dataclasses.replace(RECIPE, centred=True, threshold_rate=0.5), False, False, 0.5),
+    ):
+        values, multipliers = start(recipe, initialize=initialize)
+        largest = {path: np.abs(value).max() for path, value in values.items()}
+        assert all((size > 0.01) == centred for size in largest.values()), largest
+        assert multipliers == {rate}
 
 
 def test_each_student_has_its_own_losses(data, trained, monkeypatch):

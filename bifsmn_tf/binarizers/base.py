@@ -83,6 +83,7 @@ class Binarizer:
     """
 
     name = None
+    thresholds = ()  # Keys of the variables that are thresholds of activations.
 
     def create_variables(self, add_weight, channels):
         """Creates the variables of one layer.
@@ -149,6 +150,14 @@ class Binarizer:
             A float; None if weights of all sizes get one.
         """
         return 1.0
+
+    def centre(self, variables, middle):
+        """Moves the thresholds of a layer's activations, if it learns any.
+
+        Args:
+            variables: The layer's, from `create_variables`.
+            middle: What should become the border between the signs, one value per channel.
+        """
 
     def activation_loss(self, x):
         """Regularization term of a layer's activations before the sign, or None."""

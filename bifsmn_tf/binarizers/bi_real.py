@@ -66,6 +66,7 @@ class ReActNet(BiReal):
     """
 
     name = "react_net"
+    thresholds = ("beta",)
 
     def create_variables(self, add_weight, channels):
         return {"beta": add_weight(name="beta", shape=(channels,), initializer="zeros")}
@@ -75,3 +76,6 @@ class ReActNet(BiReal):
 
     def deployed(self, variables=None):
         return Deployed((-variables["beta"],))
+
+    def centre(self, variables, middle):
+        variables["beta"].assign(-middle)

@@ -53,6 +53,7 @@ class LPB(ScaledSignWeights):
     """
 
     name = "lpb"
+    thresholds = ("threshold0", "threshold1", "threshold2")
 
     def __init__(self, dual=True):
         if not isinstance(dual, bool):
@@ -94,6 +95,12 @@ class LPB(ScaledSignWeights):
     def deployed(self, variables=None):
         names = ("threshold0", "threshold1") if self.dual else ("threshold0",)
         return Deployed(tuple(variables[name] for name in names), variables["threshold2"])
+
+    def centre(self, variables, middle):
+        # Both terms then describe x - middle, and the shift puts it back.
+        for name, value in zip(self.thresholds, (middle, middle, -middle)):
+            if name in variables:
+                variables[name].assign(value)
 
     def weight_surrogate(self, kernel, variables=None):
         return clipped_identity(variables["window3"] * kernel)

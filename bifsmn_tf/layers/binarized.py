@@ -1,5 +1,7 @@
 """What the layers with 1-bit weights and activations have in common: everything but geometry."""
 
+import contextlib
+
 from keras import layers, ops
 
 from bifsmn_tf import binarizers, scales
@@ -13,6 +15,24 @@ def binarized_layers(model):
         for layer in model._flatten_layers()
         if isinstance(layer, BinarizedLayer) and layer.binarizer is not None
     ]
+
+
+@contextlib.contextmanager
+def watched_inputs(model, watcher):
+    """Within it, `watcher(layer, inputs)` is called before a binarized layer binarizes.
+
+    Args:
+        model: Model whose layers are watched, in eager calls.
+        watcher: Function of a layer and its inputs. What it changes in the layer counts.
+    """
+    layers_ = binarized_layers(model)
+    for layer in layers_:
+        layer._watcher = watcher
+    try:
+        yield
+    finally:
+        for layer in layers_:
+            layer._watcher = None
 
 
 class BinarizedLayer(layers.Layer):
@@ -43,6 +63,7 @@ class BinarizedLayer(layers.Layer):
             self._official = scales.official(self.binarizer, self._kind)
         self.bias = None
         self.binarizer_variables = {}
+        self._watcher = None
 
     def _add_weights(
         self, channels, kernel_shape, fan_in, kernel_initializer=None, bias_initializer=None
@@ -92,6 +113,8 @@ class BinarizedLayer(layers.Layer):
     def call(self, inputs, training=None):
         if self.binarizer is None:
             return self._with_bias(self._contract(self._pad(inputs), self.kernel))
+        if self._watcher is not None:
+            self._watcher(self, inputs)
         loss = self.binarizer.activation_loss(inputs)
         if loss is not None:
             self.add_loss(loss)

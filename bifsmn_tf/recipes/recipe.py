@@ -37,6 +37,9 @@ class Recipe:
         digital_silence: Share of the silence clips that are exactly zero.
         masks: Probability of a mask over bands and frames, "robust" only.
         mixup: Probability of mixing two clips and their labels, "robust" only.
+        centred: Whether a student that starts from its teacher's weights starts with
+            thresholds in the middle of what they divide (`bifsmn_tf.centring`).
+        threshold_rate: Learning rate multiplier of learned thresholds; None leaves their own.
     """
 
     optimizer: str
@@ -56,6 +59,8 @@ class Recipe:
     digital_silence: float = 0.0
     masks: float = 0.0
     mixup: float = 0.0
+    centred: bool = False
+    threshold_rate: float | None = None
 
     def __post_init__(self):
         if self.augmentation not in ("released", "robust"):
@@ -81,6 +86,15 @@ class Recipe:
                 "`dropout` should be a number from 0 to below 1, or None. "
                 f"Received: dropout={self.dropout!r}"
             )
+        if not isinstance(self.centred, bool):
+            raise ValueError(
+                f"`centred` should be True or False. Received: centred={self.centred!r}"
+            )
+        if self.threshold_rate is not None:
+            self._check(
+                _is_number, ("threshold_rate",), "zero or a positive number, or None",
+                lambda v: v >= 0,
+            )  # fmt: skip
         shares = ("distractors", "spoken", "digital_silence", "masks", "mixup")
         self._check(_is_number, shares, "within 0 and 1", lambda v: 0 <= v <= 1)
         if self.augmentation == "robust":
@@ -170,7 +184,9 @@ RECIPES = {
             masks=0.5, mixup=0.5, **_ROBUST,
         ),
         # Masks and mixup cost a 1-bit network more than they give it: docs/accuracy.md.
-        "student": Recipe("adam", 4e-3, 60, warmup_epochs=1, **_ROBUST),
+        "student": Recipe(
+            "adam", 4e-3, 60, warmup_epochs=1, centred=True, threshold_rate=1.0, **_ROBUST
+        ),
     },
     "light": {
         "teacher": Recipe("adam", 2e-3, epochs=40, warmup_epochs=1, digital_silence=0.2),

@@ -7,6 +7,11 @@ Example:
     student.save("student.keras")
 """
 
+import numpy as np
+
+from bifsmn_tf.centring import centre_thresholds
+from bifsmn_tf.data.features import apply_front_end, front_end_of
+from bifsmn_tf.layers.binarized import binarized_layers
 from bifsmn_tf.recipes.networks import (
     DISTILLATIONS,
     LOGITS,
@@ -19,6 +24,8 @@ from bifsmn_tf.recipes.recipe import get
 from bifsmn_tf.recipes.running import run
 from bifsmn_tf.sign_freezing import SignFreezing
 from bifsmn_tf.training import ThinnableDistiller, initialize_student
+
+_CENTRING_CLIPS = 512
 
 
 def train_teacher(
@@ -116,6 +123,8 @@ def train_student(
         if teacher is None:
             raise ValueError("`initialize=True` needs a teacher. Received: teacher=None")
         initialize_student(model, teacher)
+        if recipe.centred:
+            _centre(model, data)
     distiller = ThinnableDistiller(
         model,
         # Nothing is asked of a teacher that only served as the starting point.
@@ -126,6 +135,12 @@ def train_student(
         switch_weights=switch_weights,
     )
 
+    if recipe.threshold_rate is not None:
+        for layer in binarized_layers(model):
+            for name in layer.binarizer.thresholds:
+                if name in layer.binarizer_variables:
+                    variable = layer.binarizer_variables[name]
+                    variable.learning_rate_multiplier = recipe.threshold_rate
     if freeze_signs:
         # First: it may refuse the network.
         kwargs["callbacks"] = (SignFreezing(), *kwargs.get("callbacks", ()))
@@ -136,6 +151,13 @@ def train_student(
     return run(
         "student", distiller, model, compile_model, data, recipe, epochs, seed, **kwargs
     )
+
+
+def _centre(model, data):
+    samples, _ = data.waveforms("training", dtype="int16")
+    # Clips come sorted by class.
+    chosen = np.linspace(0, len(samples) - 1, min(_CENTRING_CLIPS, len(samples))).astype(int)
+    centre_thresholds(model, apply_front_end(front_end_of(model), samples[chosen]))
 
 
 def _check_labels(teacher, student):
