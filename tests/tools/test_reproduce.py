@@ -153,3 +153,23 @@ def test_summary_of_a_file(tool, tmp_path, capsys, network):
     for figures in record["switches"].values():
         assert 0 < figures["paper_flops"] <= record["switches"]["1.0"]["paper_flops"]
     assert tool("summary", tmp_path / "none.keras") == 1
+
+
+def test_summary_of_what_the_bits_say(tool, tones, tmp_path, capsys):
+    from bifsmn_tf import models
+
+    labels = ["_silence_", "_unknown_", "yes", "no"]
+    model, report = tmp_path / "s.keras", tmp_path / "s.json"
+    models.small(4, labels=labels, num_blocks=2, switches=(1.0, 0.5)).save(model)
+    assert tool("summary", model, "--data", tones, "--json", report) == 0
+    text = capsys.readouterr().out
+    assert "of at most 1:" in text and "mean" in text
+    rows = json.loads(report.read_text())["information"]
+    assert {row["path"] for row in rows if row["switch"] == 0.5} == {
+        "conv2", "fc1", "block2/memory", "block2/hidden", "block2/projection"
+    }  # fmt: skip
+    assert all(0 <= row["entropy"] <= row["bits"] == 1 for row in rows)
+    assert tool("summary", model, "--data", tmp_path / "none") == 1
+    models.small(4).save(model)
+    assert tool("summary", model, "--data", tones) == 1
+    assert "carries no labels" in capsys.readouterr().err
