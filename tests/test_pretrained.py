@@ -95,6 +95,18 @@ def test_digital_silence_is_silence(name):
         assert spotter.predict(np.zeros(16_000, np.float32)).label == "_silence_"
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("amplitude", [1e-4, 1e-3, 1e-2, 1e-1])
+def test_white_noise_is_silence_at_any_level(name, amplitude):
+    """The training knows noise of other colours and levels: the quietest is easily forgotten."""
+    noise = amplitude * np.random.default_rng(0).standard_normal(16_000)
+    spotter = KeywordSpotter(pretrained.path(name))
+    for switch in spotter.switches:
+        spotter.thin = switch
+        label, score, _ = spotter.predict(noise.astype(np.float32))
+        assert label == "_silence_" and score > 0.5, (switch, label, score)
+
+
 def test_listing_needs_no_keras():
     code = (
         "import sys, json, bifsmn_tf; names = bifsmn_tf.pretrained.list()\n"
