@@ -14,9 +14,11 @@ __version__ = "0.1.0"
 _MODULES = (
     "accounting",
     "binarizers",
+    "centring",
     "conversion",
     "data",
     "distillation",
+    "information",
     "layers",
     "models",
     "official",
