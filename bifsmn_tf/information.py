@@ -48,6 +48,7 @@ def activation_information(model, features):
     Raises:
         ValueError: If the model has no binarized layer.
     """
+    features = ops.convert_to_tensor(features)
     result = []
     for switch in model.switches:
 
@@ -64,7 +65,7 @@ def activation_information(model, features):
             )
 
         with watched_inputs(model, observe):
-            model(ops.convert_to_tensor(features), thin=switch, training=False)
+            model(features, thin=switch, training=False)
     if not result:
         raise ValueError(
             f"The model should have binarized layers. Received: {type(model).__name__}"

@@ -183,7 +183,8 @@ RECIPES = {
             "adamw", 2e-3, 120, warmup_epochs=2, weight_decay=0.02, dropout=0.0,
             masks=0.5, mixup=0.5, **_ROBUST,
         ),
-        # Masks and mixup cost a 1-bit network more than they give it: docs/accuracy.md.
+        # Early in a training masks and mixup cost a 1-bit network more than they give it, and in
+        # a last stage mixup gives a little: docs/accuracy.md.
         "student": Recipe(
             "adam", 4e-3, 60, warmup_epochs=1, centred=True, threshold_rate=1.0, **_ROBUST
         ),
