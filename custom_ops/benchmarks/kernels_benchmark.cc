@@ -151,7 +151,7 @@ void FloatConv(benchmark::State& state, const KernelPath& path) {
   for (int64_t i = 0; i < weights.size(); ++i) weights[i] = normal(random);
   std::vector<uint32_t> signs(int64_t{shape.out_h} * shape.out_w * WordsFor(shape.outputs));
   for (auto _ : state) {
-    path.float_conv(x.data(), shape, weights.data(), bias.data(), 0.25f, nullptr, signs.data(),
+    path.float_conv(x.data(), shape, weights.data(), {bias.data(), 0.25f}, nullptr, signs.data(),
                     WordsFor(shape.outputs));
     benchmark::ClobberMemory();
   }

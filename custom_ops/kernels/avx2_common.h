@@ -30,7 +30,7 @@ namespace avx2 {
 
 // The network's real-valued ends.
 void FloatConv(const float* x, const FloatConvShape& shape, const float* weights,
-               const float* bias, float slope, float* out, uint32_t* signs, int64_t stride);
+               const FloatConvEnd& end, float* out, uint32_t* signs, int64_t stride);
 void FloatMatvec(const float* x, const float* w, const float* bias, int64_t outputs,
                  int64_t inputs, float* y);
 

@@ -134,6 +134,9 @@ BIFSMN_INLINE void Ends(const Value& value, int64_t rows, int outputs, const Flo
     const __m256i mask = LaneMask(outputs - n);
     const __m256 multiplier = _mm256_load_ps(end.multiplier + n);
     const __m256 bias = _mm256_load_ps(end.bias + n);
+    const __m256 threshold = end.sign_threshold == nullptr
+                                 ? _mm256_setzero_ps()
+                                 : _mm256_load_ps(end.sign_threshold + n);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t at = r * outputs + n;
       __m256 add = _mm256_setzero_ps();
@@ -146,7 +149,7 @@ BIFSMN_INLINE void Ends(const Value& value, int64_t rows, int outputs, const Flo
       _mm256_maskstore_ps(out + at, mask, v);
       if (signs != nullptr) {
         const unsigned bits =
-            Bits(AtLeast(v, _mm256_setzero_ps())) & Bits(_mm256_castsi256_ps(mask));
+            Bits(AtLeast(v, threshold)) & Bits(_mm256_castsi256_ps(mask));
         signs[r * stride + n / kWordBits] |= bits << (n % kWordBits);
       }
     }

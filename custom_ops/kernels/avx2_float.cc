@@ -46,20 +46,24 @@ constexpr int kTaps = 5, kTerms = 7, kTiles = 8, kPair = 2;
 // The end of a convolution for the outputs n .. n + 7: slope, floats and signs.
 class Stores {
  public:
-  BIFSMN_INLINE Stores(int64_t outputs, int64_t n, float slope, float* out, uint32_t* signs,
-                       int64_t stride)
+  BIFSMN_INLINE Stores(int64_t outputs, int64_t n, const FloatConvEnd& end, float* out,
+                       uint32_t* signs, int64_t stride)
       : outputs_(outputs), n_(n), stride_(stride), out_(out), signs_(signs),
-        positive_slope_(slope > 0.0f), slope_(_mm256_set1_ps(slope)),
+        keeps_signs_(end.slope > 0.0f && end.sign_threshold == nullptr),
+        slope_(_mm256_set1_ps(end.slope)),
+        threshold_(end.sign_threshold == nullptr || n >= outputs
+                       ? _mm256_setzero_ps()
+                       : _mm256_load_ps(end.sign_threshold + n)),
         mask_(LaneMask(outputs - n)),
         lane_bits_(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask_)))) {}
 
   bool any() const { return n_ < outputs_; }
 
-  // A positive slope keeps the sign: who wants nothing else need not multiply.
+  // A positive slope keeps the order around zero: who wants nothing else need not multiply.
   BIFSMN_INLINE void operator()(int64_t position, __m256 v) const {
     const __m256 zero = _mm256_setzero_ps();
     const __m256 plain = v;
-    if (out_ != nullptr || !positive_slope_) {
+    if (out_ != nullptr || !keeps_signs_) {
       const __m256 keep = _mm256_cmp_ps(v, zero, _CMP_GE_OQ);
       v = _mm256_blendv_ps(_mm256_mul_ps(v, slope_), v, keep);
       if (out_ != nullptr) {
@@ -67,7 +71,7 @@ class Stores {
       }
     }
     if (signs_ != nullptr) {
-      const __m256 sign = _mm256_cmp_ps(positive_slope_ ? plain : v, zero, _CMP_GE_OQ);
+      const __m256 sign = _mm256_cmp_ps(keeps_signs_ ? plain : v, threshold_, _CMP_GE_OQ);
       StoreByte(signs_ + position * stride_, n_,
                 static_cast<unsigned>(_mm256_movemask_ps(sign)) & lane_bits_);
     }
@@ -77,8 +81,8 @@ class Stores {
   int64_t outputs_, n_, stride_;
   float* out_;
   uint32_t* signs_;
-  bool positive_slope_;
-  __m256 slope_;
+  bool keeps_signs_;
+  __m256 slope_, threshold_;
   __m256i mask_;
   unsigned lane_bits_;
 };
@@ -328,7 +332,7 @@ BIFSMN_INLINE void RowsTimes(const float* x, const float* w, const float* bias, 
 }  // namespace
 
 void FloatConv(const float* x, const FloatConvShape& shape, const float* weights,
-               const float* bias, float slope, float* out, uint32_t* signs, int64_t stride) {
+               const FloatConvEnd& end, float* out, uint32_t* signs, int64_t stride) {
   constexpr int kBlock = 2 * kLanes;
   const int64_t padded = (int64_t{shape.outputs} + kBlock - 1) / kBlock * kBlock;
   const int64_t step = shape.stride_w * shape.right;
@@ -336,8 +340,9 @@ void FloatConv(const float* x, const FloatConvShape& shape, const float* weights
     ClearTails(signs, int64_t{shape.out_h} * shape.out_w, shape.outputs, stride);
   }
   for (int64_t n = 0; n < shape.outputs; n += kBlock) {
-    const Stores low(shape.outputs, n, slope, out, signs, stride);
-    const Stores high(shape.outputs, n + kLanes, slope, out, signs, stride);
+    const float* bias = end.bias;
+    const Stores low(shape.outputs, n, end, out, signs, stride);
+    const Stores high(shape.outputs, n + kLanes, end, out, signs, stride);
     if (ConvolveFive(x, shape, weights + n, padded, _mm256_load_ps(bias + n), low)) {
       if (high.any()) {
         ConvolveFive(x, shape, weights + n + kLanes, padded, _mm256_load_ps(bias + n + kLanes),

@@ -64,6 +64,9 @@ struct FloatRows {
       : multiplier(_mm256_load_ps(end.multiplier + n)),
         bias(_mm256_load_ps(end.bias + n)),
         slope(_mm256_set1_ps(end.slope)),
+        threshold(end.sign_threshold == nullptr ? _mm256_setzero_ps()
+                                                : _mm256_load_ps(end.sign_threshold + n)),
+        zero_threshold(end.sign_threshold == nullptr),
         mask(LaneMask(outputs - n)),
         lane_bits(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask)))),
         full(outputs - n >= kLanes),
@@ -87,10 +90,16 @@ struct FloatRows {
     v = _mm256_blendv_ps(_mm256_mul_ps(v, slope), v, keep);
     if (residual != nullptr && !residual_first) v = _mm256_add_ps(v, add);
     StoreLanes(out + at, full, mask, v);
-    if (signs != nullptr) StoreByte(signs + row * stride, n, Signs(v) & lane_bits);
+    if (signs == nullptr) return;
+    const unsigned bits =
+        zero_threshold ? Signs(v)
+                       : static_cast<unsigned>(
+                             _mm256_movemask_ps(_mm256_cmp_ps(v, threshold, _CMP_GE_OQ)));
+    StoreByte(signs + row * stride, n, bits & lane_bits);
   }
 
-  __m256 multiplier, bias, slope;
+  __m256 multiplier, bias, slope, threshold;
+  bool zero_threshold;
   __m256i mask;
   unsigned lane_bits;
   bool full;

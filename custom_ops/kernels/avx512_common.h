@@ -63,7 +63,10 @@ struct Lanes {
   BIFSMN_INLINE Lanes(const FloatEnd& end, int64_t n)
       : multiplier(_mm512_load_ps(end.multiplier + n)),
         bias(_mm512_load_ps(end.bias + n)),
-        slope(_mm512_set1_ps(end.slope)) {}
+        slope(_mm512_set1_ps(end.slope)),
+        threshold(end.sign_threshold == nullptr ? _mm512_setzero_ps()
+                                                : _mm512_load_ps(end.sign_threshold + n)),
+        zero_threshold(end.sign_threshold == nullptr) {}
 
   // A slope of 1 changes nothing, so it needs no branch.
   template <Residual kResidual>
@@ -82,7 +85,12 @@ struct Lanes {
     return v;
   }
 
-  __m512 multiplier, bias, slope;
+  BIFSMN_INLINE __mmask16 SignsOf(__m512 v) const {
+    return zero_threshold ? Signs(v) : _mm512_cmp_ps_mask(v, threshold, _CMP_GE_OQ);
+  }
+
+  __m512 multiplier, bias, slope, threshold;
+  bool zero_threshold;
 };
 
 // Finishes 16 dots and stores floats and signs; the pointers are to the first of the outputs.
@@ -93,7 +101,7 @@ BIFSMN_INLINE void FinishAndStore(const Lanes& lanes, Dots dots, __mmask16 mask,
   if (kResidual != Residual::kNone) add = _mm512_maskz_loadu_ps(mask, residual);
   const __m512 v = lanes.Finish<kResidual>(dots, add);
   _mm512_mask_storeu_ps(out, mask, v);
-  if (kSigns) *signs = static_cast<uint16_t>(Signs(v) & mask);
+  if (kSigns) *signs = static_cast<uint16_t>(lanes.SignsOf(v) & mask);
 }
 
 // Writes the bits of the outputs n .. n + 15 of a packed row. Blocks come in ascending order: the

@@ -57,23 +57,26 @@ namespace {
 // The end of a convolution for the outputs n .. n + 15: slope, floats and signs.
 class Stores {
  public:
-  BIFSMN_INLINE Stores(int64_t outputs, int64_t n, float slope, float* out, uint32_t* signs,
-                       int64_t stride)
+  BIFSMN_INLINE Stores(int64_t outputs, int64_t n, const FloatConvEnd& end, float* out,
+                       uint32_t* signs, int64_t stride)
       : outputs_(outputs), n_(n), stride_(stride), out_(out), signs_(signs),
-        mask_(LaneMask(outputs - n)), positive_slope_(slope > 0.0f),
-        slope_(_mm512_set1_ps(slope)) {}
+        mask_(LaneMask(outputs - n)),
+        keeps_signs_(end.slope > 0.0f && end.sign_threshold == nullptr),
+        slope_(_mm512_set1_ps(end.slope)),
+        threshold_(end.sign_threshold == nullptr ? _mm512_setzero_ps()
+                                                 : _mm512_load_ps(end.sign_threshold + n)) {}
 
-  // A positive slope keeps the sign: who wants nothing else need not multiply.
+  // A positive slope keeps the order around zero: who wants nothing else need not multiply.
   BIFSMN_INLINE void operator()(int64_t position, __m512 v) const {
     const __m512 plain = v;
-    if (out_ != nullptr || !positive_slope_) {
+    if (out_ != nullptr || !keeps_signs_) {
       const __mmask16 below = _mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NGE_UQ);
       v = _mm512_mask_mul_ps(v, below, v, slope_);
       if (out_ != nullptr) _mm512_mask_storeu_ps(out_ + position * outputs_ + n_, mask_, v);
     }
     if (signs_ != nullptr) {
-      const __mmask16 half = _mm512_mask_cmp_ps_mask(mask_, positive_slope_ ? plain : v,
-                                                     _mm512_setzero_ps(), _CMP_GE_OQ);
+      const __mmask16 half = _mm512_mask_cmp_ps_mask(mask_, keeps_signs_ ? plain : v, threshold_,
+                                                     _CMP_GE_OQ);
       StoreHalf(signs_ + position * stride_, n_, half);
     }
   }
@@ -83,8 +86,8 @@ class Stores {
   float* out_;
   uint32_t* signs_;
   __mmask16 mask_;
-  bool positive_slope_;
-  __m512 slope_;
+  bool keeps_signs_;
+  __m512 slope_, threshold_;
 };
 
 template <int kCount>
@@ -318,15 +321,15 @@ BIFSMN_INLINE void RowsTimes(const float* x, const float* w, const float* bias, 
 }  // namespace
 
 void FloatConv(const float* x, const FloatConvShape& shape, const float* weights,
-               const float* bias, float slope, float* out, uint32_t* signs, int64_t stride) {
+               const FloatConvEnd& end, float* out, uint32_t* signs, int64_t stride) {
   const int64_t padded = (int64_t{shape.outputs} + kLanes - 1) / kLanes * kLanes;
   const int64_t step = shape.stride_w * shape.right;
   if (signs != nullptr) {
     ClearTails(signs, int64_t{shape.out_h} * shape.out_w, shape.outputs, stride);
   }
   for (int64_t n = 0; n < shape.outputs; n += kLanes) {
-    const __m512 first = _mm512_load_ps(bias + n);
-    const Stores store(shape.outputs, n, slope, out, signs, stride);
+    const __m512 first = _mm512_load_ps(end.bias + n);
+    const Stores store(shape.outputs, n, end, out, signs, stride);
     if (ConvolveFive(x, shape, weights + n, padded, first, store)) continue;
     for (int h = 0; h < shape.out_h; ++h) {
       const float* row = x + h * shape.stride_h * shape.down;

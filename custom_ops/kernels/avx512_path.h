@@ -39,7 +39,7 @@ void MemoryToFloat(const uint32_t* x, int64_t x_stride, int64_t frames, const Me
 void MemoryToBits(const uint32_t* x, int64_t x_stride, int64_t frames, const MemoryWeights& w,
                   const int16_t* threshold, uint32_t* out, int64_t stride);
 void FloatConv(const float* x, const FloatConvShape& shape, const float* weights,
-               const float* bias, float slope, float* out, uint32_t* signs, int64_t stride);
+               const FloatConvEnd& end, float* out, uint32_t* signs, int64_t stride);
 void FloatMatvec(const float* x, const float* w, const float* bias, int64_t outputs,
                  int64_t inputs, float* y);
 

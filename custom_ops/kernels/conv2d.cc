@@ -67,13 +67,16 @@ std::vector<int32_t> CountOutside(const Conv2DGeometry& g, Span rows, Span colum
 
 }  // namespace
 
-void Conv2DPositions::Assign(const Conv2DGeometry& g, const uint32_t* weights, int outputs) {
-  std::map<std::array<int, 4>, std::vector<int>> found;
+void Conv2DPositions::Assign(const Conv2DGeometry& g, const uint32_t* weights, int outputs,
+                             int64_t parts) {
+  std::map<std::array<int, 5>, std::vector<int>> found;
   for (int oh = 0; oh < g.out_h(); ++oh) {
     const Span rows = RowSpan(g, oh);
     for (int ow = 0; ow < g.out_w(); ++ow) {
       const Span columns = ColumnSpan(g, ow);
-      found[{rows.begin, rows.end, columns.begin, columns.end}].push_back(oh * g.out_w() + ow);
+      const int position = oh * g.out_w() + ow;
+      const int part = static_cast<int>(position % parts);
+      found[{rows.begin, rows.end, columns.begin, columns.end, part}].push_back(position);
     }
   }
   classes_.clear();
@@ -84,7 +87,8 @@ void Conv2DPositions::Assign(const Conv2DGeometry& g, const uint32_t* weights, i
     const int64_t begin = static_cast<int64_t>(order_.size());
     order_.insert(order_.end(), entry.second.begin(), entry.second.end());
     const int taps = (rows.end - rows.begin) * (columns.end - columns.begin);
-    classes_.push_back({begin, static_cast<int64_t>(order_.size()), taps * g.channels,
+    classes_.push_back({begin, static_cast<int64_t>(order_.size()), entry.first[4],
+                        taps * g.channels,
                         CountOutside(g, rows, columns, weights, outputs)});
   }
 }

@@ -39,17 +39,20 @@ struct Conv2DGeometry {
   int reduction() const { return kernel_h * kernel_w * channels; }
 };
 
-// The output positions, those that miss the same taps in a row one behind the other.
+// The output positions, those of a class one behind the other: positions that miss the same taps
+// and whose number leaves the same remainder, by `parts`.
 class Conv2DPositions {
  public:
   struct Class {
     int64_t begin, end;  // in order()
+    int64_t part;        // position % parts
     int valid;           // taps inside the picture times channels
     std::vector<int32_t> outside;  // per output: set weight bits of the taps outside
   };
 
   // `weights` is (outputs, ceil(reduction / 32)).
-  void Assign(const Conv2DGeometry& geometry, const uint32_t* weights, int outputs);
+  void Assign(const Conv2DGeometry& geometry, const uint32_t* weights, int outputs,
+              int64_t parts = 1);
 
   const std::vector<Class>& classes() const { return classes_; }
   // Positions as row * out_w + column.

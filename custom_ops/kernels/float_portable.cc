@@ -82,8 +82,10 @@ inline void Sums(const float* x, const FloatConvShape& shape, const float* weigh
 }  // namespace
 
 void FloatConvPortable(const float* x, const FloatConvShape& shape, const float* weights,
-                       const float* bias, float slope, float* out, uint32_t* signs,
+                       const FloatConvEnd& end, float* out, uint32_t* signs,
                        int64_t signs_stride) {
+  const float* bias = end.bias;
+  const float slope = end.slope;
   const int64_t step = shape.stride_w * shape.right;
   const int64_t padded = (int64_t{shape.outputs} + kLanes - 1) / kLanes * kLanes;
   float sums[kTile * kLanes];
@@ -110,7 +112,11 @@ void FloatConvPortable(const float* x, const FloatConvShape& shape, const float*
             std::memcpy(out + (position + i) * shape.outputs + n, v, lanes * sizeof(float));
           }
           if (signs == nullptr) continue;
-          for (int j = 0; j < lanes; ++j) bits |= IsPositive(v[j]) << j;
+          const float* threshold = end.sign_threshold == nullptr ? nullptr : end.sign_threshold + n;
+          for (int j = 0; j < lanes; ++j) {
+            bits |= (threshold == nullptr ? IsPositive(v[j])
+                                          : static_cast<uint32_t>(v[j] >= threshold[j])) << j;
+          }
           uint32_t* row = signs + (position + i) * signs_stride;
           if (n % kWordBits == 0) {
             for (int64_t word = n / kWordBits; word < signs_stride; ++word) row[word] = 0;

@@ -24,7 +24,7 @@
 namespace bifsmn {
 
 void FloatConvPortable(const float* x, const FloatConvShape& shape, const float* weights,
-                       const float* bias, float slope, float* out, uint32_t* signs,
+                       const FloatConvEnd& end, float* out, uint32_t* signs,
                        int64_t signs_stride);
 void FloatMatvecPortable(const float* x, const float* w, const float* bias, int64_t outputs,
                          int64_t inputs, float* y);

@@ -173,11 +173,8 @@ void ToFloat(const uint32_t* a, int64_t rows, const DenseWeights& w, const Float
   ClearBehind(w.outputs, rows, signs, signs_stride);
   ForEachBlock(kTiles(), a, rows, w,
                [&](int64_t r, int n, const NeonCounts& counts) BIFSMN_NEON_LAMBDA {
-    FloatEnd part = end;
-    part.multiplier += n;
-    part.bias += n;
     const int64_t at = r * w.outputs + n;
-    NeonCountsToFloat(counts, part, residual == nullptr ? nullptr : residual + at, out + at,
+    NeonCountsToFloat(counts, end.From(n), residual == nullptr ? nullptr : residual + at, out + at,
                       w.outputs, signs == nullptr ? nullptr : signs + r * signs_stride + n / 32,
                       signs_stride);
   });
@@ -197,12 +194,9 @@ void DualToFloat(const uint32_t* first, const uint32_t* second, const float* sca
         DualFramesAt(first + r * w.a_stride, second + r * w.a_stride, w.a_stride, count);
     ForEachChunk(kTiles(), frames, count, w, &counts,
                  [&](int n, const NeonCounts& c) BIFSMN_NEON_LAMBDA {
-      FloatEnd part = end;
-      part.multiplier += n;
-      part.bias += n;
       const int64_t at = r * w.outputs + n;
-      NeonDualCountsToFloat(c, scale + r, part, residual == nullptr ? nullptr : residual + at,
-                            out + at, w.outputs,
+      NeonDualCountsToFloat(c, scale + r, end.From(n),
+                            residual == nullptr ? nullptr : residual + at, out + at, w.outputs,
                             signs == nullptr ? nullptr : signs + r * signs_stride + n / 32,
                             signs_stride);
     });

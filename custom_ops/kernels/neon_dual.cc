@@ -250,11 +250,13 @@ struct EndJob {
         f.Rest<kResidual, kSlope>(slope, [&](int g) BIFSMN_NEON_LAMBDA {
           return vld1q_f32(residual + at + 4 * g);
         });
+        const float* threshold =
+            end.sign_threshold == nullptr ? kNeonNoThreshold : end.sign_threshold + n;
         uint32x4_t masks[kGroups];
         BIFSMN_NEON_UNROLL
         for (int g = 0; g < kGroups; ++g) {
           vst1q_f32(out + at + 4 * g, f.v[g]);
-          masks[g] = vcgezq_f32(f.v[g]);
+          masks[g] = vcgeq_f32(f.v[g], vld1q_f32(threshold + 4 * g));
         }
         if (words != nullptr) words[n / kWordBits] = WordOf(masks);
       }

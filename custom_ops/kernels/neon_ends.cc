@@ -22,7 +22,7 @@
 //   outputs 4..7 in another                                                    16 zip
 //   dot   = (K - c) - c, the second subtraction widening                       8 sub, 16 ssubl
 //   for frames 0..3, then 4..7: v[8] = float epilogue of dot          8 times each of its steps
-//   signs = v >= 0 as 32-bit masks, halved twice                     16 cmge, 8 uzp1, 4 uzp1
+//   signs = v >= threshold as 32-bit masks, halved twice      4 loads, 16 cmge, 8 uzp1, 4 uzp1
 //           half a byte for each output                                        2 bit
 //   (two sums of each output: one group of four frames, v = dot of frames 0..3 + scale * dot of
 //   frames 4..7)
@@ -30,12 +30,13 @@
 //                                                            32 and, 24 addp, 16 uzp for 8 frames
 //
 //   registers: c 8, then pairs 8 and K - c 8 | v 8 | products, residuals or masks 8 |
-//              multiplier 2, bias 2 | K, slope, lower halves
+//              multiplier 2, bias 2 | threshold 2, once products are gone | K, slope, lower halves
 //
 // Why so: in-order cores execute this as it is written: each step for eight registers before the
 // next one, so that nothing waits for a result, and loads and stores together. Rows are found by
 // one pointer for each frame and a common index; the residual is a constant distance away.
-// Comparing floats is exact here: a thread that flushes subnormals has flushed v already.
+// Comparing floats is exact here: a thread that flushes subnormals has flushed v already. Without
+// thresholds zeros are loaded: a variant of its own would double the code for 1 % of the time.
 
 #if defined(__aarch64__)
 
@@ -47,9 +48,13 @@
 #include "custom_ops/kernels/neon_tiles.h"
 
 namespace bifsmn {
+
+alignas(64) const float kNeonNoThreshold[128] = {};
+
 namespace {
 
 constexpr int kFrames = kNeonFrames;
+static_assert(sizeof(kNeonNoThreshold) == kNeonChunk * sizeof(float), "one for every output");
 
 using pinned::LoadAt;
 
@@ -166,13 +171,13 @@ struct FloatJob {
     rows.frames = c.frames;
     const Constants k = MakeConstants();
     const uint16_t* counts = c.counts;
-    const float *multiplier = end.multiplier, *bias = end.bias;
+    const float *multiplier = end.multiplier, *bias = end.bias, *threshold = NeonThresholdOf(end);
     const int outputs = c.outputs;
     int n = 0;
     for (; n + 8 <= outputs; n += 8) {
-      Group<kResidual, kSlope>(k, counts, multiplier, bias, rows, int64_t{n} * 4,
+      Group<kResidual, kSlope>(k, counts, multiplier, bias, threshold, rows, int64_t{n} * 4,
                                bytes.bytes[n / 8]);
-      counts += 8 * kFrames, multiplier += 8, bias += 8;
+      counts += 8 * kFrames, multiplier += 8, bias += 8, threshold += 8;
     }
     if (n < c.outputs) Tail<kResidual, kSlope>(n, bytes.bytes[n / 8]);
     if (signs != nullptr) bytes.template Store<kRows / 4>(c.outputs, c.frames, signs, signs_stride);
@@ -186,8 +191,8 @@ struct FloatJob {
   // Eight outputs; `at` is where they are in the rows, in bytes.
   template <NeonResidual kResidual, NeonSlope kSlope>
   static BIFSMN_NEON_INLINE void Group(const Constants& k, const uint16_t* counts, const float* m,
-                                       const float* b, const Rows& rows, int64_t at,
-                                       uint8x16_t bytes[2]) {
+                                       const float* b, const float* threshold,
+                                       const Rows& rows, int64_t at, uint8x16_t bytes[2]) {
     uint16x8_t c[2][4];
     LoadCounts<0>(counts, c[0]);
     LoadCounts<4>(counts, c[1]);
@@ -207,16 +212,17 @@ struct FloatJob {
       Dots<0>(pairs, agree, f.v);
       BIFSMN_NEON_UNROLL
       for (int i = 0; i < 8; ++i) f.v[i] = pinned::Fadd(f.v[i], second[i]);
-      Half<0, kResidual, kSlope>(k, f, multiplier, bias, rows, at, &bytes[0]);
+      Half<0, kResidual, kSlope>(k, f, multiplier, bias, threshold, rows, at, &bytes[0]);
       return;
     }
     NeonFinish f;
     Dots<0>(pairs, agree, f.v);
-    Half<0, kResidual, kSlope>(k, f, multiplier, bias, rows, at, &bytes[0]);
+    Half<0, kResidual, kSlope>(k, f, multiplier, bias, threshold, rows, at, &bytes[0]);
     // Where rows are written in place, an earlier half must not have written those of this one.
     if (rows.frames <= kFrames / 2) return;
     Dots<1>(pairs, agree, f.v);
-    Half<kDual ? 0 : 1, kResidual, kSlope>(k, f, multiplier, bias, rows, at, &bytes[1]);
+    Half<kDual ? 0 : 1, kResidual, kSlope>(k, f, multiplier, bias, threshold, rows, at,
+                                           &bytes[1]);
   }
 
   // Of four frames: v[frame][outputs 0..3 or 4..7].
@@ -245,25 +251,30 @@ struct FloatJob {
   template <int kHalf, NeonResidual kResidual, NeonSlope kSlope>
   static BIFSMN_NEON_INLINE void Half(const Constants& k, NeonFinish& f,
                                       const float32x4_t multiplier[2], const float32x4_t bias[2],
-                                      const Rows& rows, int64_t at, uint8x16_t* bytes) {
+                                      const float* t, const Rows& rows, int64_t at,
+                                      uint8x16_t* bytes) {
     constexpr int kFrame = kHalf * kFrames / 2;
     f.template Affine<2>(multiplier, bias);
     const int64_t index[2] = {at + rows.residual, at + rows.residual + 16};
     f.template Rest<kResidual, kSlope>(k.slope, [&](int i) BIFSMN_NEON_LAMBDA {
       return pinned::LoadIndexed(rows.out[kFrame + i / 2], index[i % 2]);
     });
-    uint16x8_t masks[8];
-    BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 8; ++i) masks[i] = vreinterpretq_u16_u32(pinned::Fcmge0(f.v[i]));
+    const float32x4_t threshold[2] = {vreinterpretq_f32_u8(LoadAt<0>(t)),
+                                      vreinterpretq_f32_u8(LoadAt<16>(t))};
     const int64_t place[2] = {at, at + 16};
-    const uint16x8_t low0 = pinned::Uzp1(masks[0], masks[2]);
-    const uint16x8_t low1 = pinned::Uzp1(masks[4], masks[6]);
-    const uint16x8_t high0 = pinned::Uzp1(masks[1], masks[3]);
-    const uint16x8_t high1 = pinned::Uzp1(masks[5], masks[7]);
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 4; ++i) {
       pinned::StoreIndexed(rows.out[kFrame + i / 2], place[i % 2], f.v[i]);
     }
+    uint16x8_t masks[8];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) {
+      masks[i] = vreinterpretq_u16_u32(pinned::Fcmge(f.v[i], threshold[i % 2]));
+    }
+    const uint16x8_t low0 = pinned::Uzp1(masks[0], masks[2]);
+    const uint16x8_t low1 = pinned::Uzp1(masks[4], masks[6]);
+    const uint16x8_t high0 = pinned::Uzp1(masks[1], masks[3]);
+    const uint16x8_t high1 = pinned::Uzp1(masks[5], masks[7]);
     const uint8x16_t low =
         pinned::Uzp1(vreinterpretq_u8_u16(low0), vreinterpretq_u8_u16(low1));
     const uint8x16_t both =
@@ -293,7 +304,7 @@ struct FloatJob {
     rows.residual = Distance(local.out[0], local.residual[0]);
     rows.frames = c.frames;
     Group<kResidual, kSlope>(MakeConstants(), c.counts + n * kFrames, end.multiplier + n,
-                             end.bias + n, rows, 0, bytes);
+                             end.bias + n, NeonThresholdOf(end) + n, rows, 0, bytes);
     for (int f = 0; f < c.frames; ++f) std::memcpy(out + f * stride + n, local.out[f], size);
   }
 };
@@ -429,7 +440,9 @@ void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const Float
       vst1q_f32(values, v);
       std::memcpy(out + at + n, values, size);
       if (words == nullptr) continue;
-      const uint32_t bits = vaddvq_u32(vandq_u32(vcgezq_f32(v), vld1q_u32(places)));
+      const float32x4_t threshold =
+          end.sign_threshold == nullptr ? vdupq_n_f32(0.0f) : vld1q_f32(end.sign_threshold + n);
+      const uint32_t bits = vaddvq_u32(vandq_u32(vcgeq_f32(v, threshold), vld1q_u32(places)));
       words[n / kWordBits] |= (bits & ((1u << size / 4) - 1)) << (n % kWordBits);
     }
   }

@@ -45,6 +45,13 @@ inline NeonSlope NeonSlopeOf(float slope) {
   return unit ? NeonSlope::kUnit : NeonSlope::kAny;
 }
 
+// The thresholds of signs for up to 128 outputs where an epilogue names none.
+extern const float kNeonNoThreshold[128];
+
+inline const float* NeonThresholdOf(const FloatEnd& end) {
+  return end.sign_threshold == nullptr ? kNeonNoThreshold : end.sign_threshold;
+}
+
 // A float epilogue with the steps it has, for as many floats as eight registers hold.
 //
 // Every step is taken for all eight registers before the next one: eight independent chains hide

@@ -24,8 +24,7 @@
 namespace bifsmn {
 
 void NeonFloatConv(const float* x, const FloatConvShape& shape, const float* weights,
-                   const float* bias, float slope, float* out, uint32_t* signs,
-                   int64_t signs_stride);
+                   const FloatConvEnd& end, float* out, uint32_t* signs, int64_t signs_stride);
 void NeonFloatMatvec(const float* x, const float* w, const float* bias, int64_t outputs,
                      int64_t inputs, float* y);
 

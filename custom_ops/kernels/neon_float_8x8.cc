@@ -147,14 +147,15 @@ BIFSMN_NEON_INLINE void ApplySlope(bool unit, float32x4_t slope, Sums* s) {
 
 // The signs of eight outputs, two neighbouring bytes for each position. Comparing floats is exact:
 // a thread that flushes subnormals has flushed these sums already.
-BIFSMN_NEON_INLINE uint8x16_t SignBytes(const Sums& s) {
+BIFSMN_NEON_INLINE uint8x16_t SignBytes(const Sums& s, const float* threshold) {
+  const float32x4_t t0 = vld1q_f32(threshold), t1 = vld1q_f32(threshold + 4);
   uint8x16_t bytes[kPositions / 2];
   BIFSMN_NEON_UNROLL
   for (int i = 0; i < kPositions / 2; ++i) {
-    const uint16x8_t a = vuzp1q_u16(vreinterpretq_u16_u32(vcgezq_f32(s.v[2 * i][0])),
-                                    vreinterpretq_u16_u32(vcgezq_f32(s.v[2 * i][1])));
-    const uint16x8_t b = vuzp1q_u16(vreinterpretq_u16_u32(vcgezq_f32(s.v[2 * i + 1][0])),
-                                    vreinterpretq_u16_u32(vcgezq_f32(s.v[2 * i + 1][1])));
+    const uint16x8_t a = vuzp1q_u16(vreinterpretq_u16_u32(vcgeq_f32(s.v[2 * i][0], t0)),
+                                    vreinterpretq_u16_u32(vcgeq_f32(s.v[2 * i][1], t1)));
+    const uint16x8_t b = vuzp1q_u16(vreinterpretq_u16_u32(vcgeq_f32(s.v[2 * i + 1][0], t0)),
+                                    vreinterpretq_u16_u32(vcgeq_f32(s.v[2 * i + 1][1], t1)));
     bytes[i] = vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(a), vreinterpretq_u8_u16(b)),
                         NeonBitOfLane());
   }
@@ -164,8 +165,8 @@ BIFSMN_NEON_INLINE uint8x16_t SignBytes(const Sums& s) {
 struct Job {
   const float* x;
   const FloatConvShape& shape;
-  const float *weights, *bias;
-  float slope;
+  const float* weights;
+  const FloatConvEnd& end;
   float* out;
   uint32_t* signs;
   int64_t signs_stride;
@@ -197,8 +198,9 @@ struct Job {
     // From position to position of a tile, and from one line of tiles to the next.
     const int64_t step = across_is_down ? 1 : shape.out_w;
     const int64_t line = across_is_down ? shape.out_w : 1;
-    const float32x4_t slopes = vdupq_n_f32(slope);
-    const bool unit = NeonSlopeOf(slope) == NeonSlope::kUnit;
+    const float32x4_t slopes = vdupq_n_f32(end.slope);
+    const bool unit = NeonSlopeOf(end.slope) == NeonSlope::kUnit;
+    const float* thresholds = end.sign_threshold;
     for (int j = 0; j < across; ++j) {
       for (int i = 0; i < along; i += kPositions) {
         // The last tile repeats positions of the one before rather than being smaller.
@@ -210,10 +212,11 @@ struct Job {
           BIFSMN_NEON_UNROLL
           for (int half = 0; half < 2; ++half) {
             const int at = n + 8 * half;
-            Sums s = Convolve<kTaps, kStride, kStep>(from, axes, weights + at, bias + at);
+            Sums s = Convolve<kTaps, kStride, kStep>(from, axes, weights + at, end.bias + at);
             ApplySlope(unit, slopes, &s);
             if (out != nullptr) Store(s, out + position * shape.outputs + at, step);
-            bytes[half] = SignBytes(s);
+            bytes[half] =
+                SignBytes(s, thresholds == nullptr ? kNeonNoThreshold : thresholds + at);
           }
           if (signs != nullptr) StoreSigns(bytes, n, position, step);
         }
@@ -302,10 +305,9 @@ BIFSMN_NEON_INLINE void MatvecRows(const float* x, const float* w, const float* 
 }  // namespace
 
 void NeonFloatConv(const float* x, const FloatConvShape& shape, const float* weights,
-                   const float* bias, float slope, float* out, uint32_t* signs,
-                   int64_t signs_stride) {
+                   const FloatConvEnd& end, float* out, uint32_t* signs, int64_t signs_stride) {
   if (!HasTiles(shape)) {
-    FloatConvPortable(x, shape, weights, bias, slope, out, signs, signs_stride);
+    FloatConvPortable(x, shape, weights, end, out, signs, signs_stride);
     return;
   }
   const int64_t words = WordsFor(shape.outputs);
@@ -314,7 +316,7 @@ void NeonFloatConv(const float* x, const FloatConvShape& shape, const float* wei
       std::memset(signs + p * signs_stride + words, 0, (signs_stride - words) * sizeof(uint32_t));
     }
   }
-  const Job job = {x, shape, weights, bias, slope, out, signs, signs_stride};
+  const Job job = {x, shape, weights, end, out, signs, signs_stride};
   if (shape.kernel_w == 5 && shape.stride_w == 2) {
     shape.outputs == kOutputs ? job.RunUsual() : job.Run<5, 2>();
   } else if (shape.kernel_w == 5) {

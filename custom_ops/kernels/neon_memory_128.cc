@@ -263,9 +263,11 @@ struct FloatJob {
 
   // Of the outputs of a tile.
   struct Constants {
-    const float *multiplier, *bias, *scale;
+    const float *multiplier, *bias, *threshold, *scale;
     Constants Behind(int n) const {
-      return {multiplier + n, bias + n, kDual ? scale + n : nullptr};
+      return {multiplier + n, bias + n,
+              threshold == kNeonNoThreshold ? threshold : threshold + n,
+              kDual ? scale + n : nullptr};
     }
   };
 
@@ -282,7 +284,7 @@ struct FloatJob {
   BIFSMN_NEON_INLINE void operator()() const {
     float unused[128];
     Digits digits, second_digits;
-    const Constants constants = {end.multiplier, end.bias, scale};
+    const Constants constants = {end.multiplier, end.bias, NeonThresholdOf(end), scale};
     for (int c = 0; c < outputs; c += 128) {
       const int count = outputs - c < 128 ? outputs - c : 128;
       for (int64_t t = 0; t < frames; t += 2) {
@@ -383,13 +385,17 @@ struct FloatJob {
     finish.template Rest<kResidual, kSlope>(slope, [&](int i) BIFSMN_NEON_LAMBDA {
       return pinned::LoadIndexed(rows.residual[i / 4], index[i % 4]);
     });
-    uint16x8_t masks[8], halves[4];
+    const float* threshold = constants.threshold;
+    float32x4_t t[4];
     BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 8; ++i) masks[i] = vreinterpretq_u16_u32(pinned::Fcmge0(v[i]));
-    BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 4; ++i) halves[i] = pinned::Uzp1(masks[2 * i], masks[2 * i + 1]);
+    for (int i = 0; i < 4; ++i) t[i] = pinned::LoadIndexed(threshold, index[i]);
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 4; ++i) pinned::StoreIndexed(rows.out[0], index[i], v[i]);
+    uint16x8_t masks[8], halves[4];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 8; ++i) masks[i] = vreinterpretq_u16_u32(pinned::Fcmge(v[i], t[i % 4]));
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) halves[i] = pinned::Uzp1(masks[2 * i], masks[2 * i + 1]);
     uint8x16_t signs[2];
     BIFSMN_NEON_UNROLL
     for (int f = 0; f < 2; ++f) {

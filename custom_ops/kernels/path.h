@@ -71,11 +71,22 @@ struct MemoryWeights {
 // v = dot * multiplier + bias, the slope for v < 0 and the residual before or after it, in
 // float32 with every operation rounded on its own. The arrays are 64-byte aligned and padded with
 // zeros to a multiple of kEndBlock outputs.
+//
+// Where a kernel gives packed signs of v as well, sign n is v >= sign_threshold[n]: the shift of a
+// layer that reads v as one bit. Thresholds are finite and not subnormal; a thread that takes
+// subnormals for zeros makes none. Null stands for zeros, by the rule of KernelPath::pack.
 struct FloatEnd {
   const float* multiplier = nullptr;
   const float* bias = nullptr;
   float slope = 1.0f;
   bool residual_first = false;
+  const float* sign_threshold = nullptr;
+
+  // Of the outputs from n on, a multiple of kEndBlock.
+  FloatEnd From(int n) const {
+    return {multiplier + n, bias + n, slope, residual_first,
+            sign_threshold == nullptr ? nullptr : sign_threshold + n};
+  }
 };
 
 // Bit n = (number of differing bits <= limit[n]). From dot >= t: limit = floor((K - t) / 2), at
@@ -92,6 +103,14 @@ struct FloatConvShape {
   int out_h = 0, out_w = 0, outputs = 0;
   int kernel_h = 0, kernel_w = 0, stride_h = 1, stride_w = 1;
   int64_t down = 0, right = 0;
+};
+
+// What follows its sums: v = sum + bias, the slope for v < 0, and signs as FloatEnd has them. The
+// arrays are as long as the outputs rounded up to 16, and 64-byte aligned.
+struct FloatConvEnd {
+  const float* bias = nullptr;
+  float slope = 1.0f;
+  const float* sign_threshold = nullptr;
 };
 
 // The two sums of a dual scale layer, which reads floats x as two bits each:
@@ -157,7 +176,7 @@ struct KernelPath {
   void (*dense_to_bits)(const uint32_t* a, int64_t rows, const DenseWeights& w, const BitsEnd& end,
                         uint32_t* out, int64_t out_stride);
   // `residual` is null or (rows, outputs), and may be `out`. `signs` is null or receives the
-  // packed signs of `out`, by the rule of `pack`.
+  // packed signs of `out` (FloatEnd).
   void (*dense_to_float)(const uint32_t* a, int64_t rows, const DenseWeights& w,
                          const FloatEnd& end, const float* residual, float* out, uint32_t* signs,
                          int64_t signs_stride);
@@ -178,13 +197,11 @@ struct KernelPath {
   // The network's real-valued ends, which are not bit-exact across paths: products and sums may be
   // fused, and summed in any order.
   //
-  // v = bias + sum over taps, then v * slope for v < 0. `weights` is (taps, outputs rounded up to
-  // 16) and `bias` as long, both 64-byte aligned. `out`, (out_h * out_w, outputs), and `signs` may
-  // be null. A positive slope keeps signs, even where its product becomes zero. An infinity or
-  // NaN in x may spread to neighbouring positions.
+  // `weights` is (taps, outputs rounded up to 16), 64-byte aligned. `out`, (out_h * out_w,
+  // outputs), and `signs` may be null. Without thresholds a positive slope keeps signs, even where
+  // its product becomes zero. An infinity or NaN in x may spread to neighbouring positions.
   void (*float_conv)(const float* x, const FloatConvShape& shape, const float* weights,
-                     const float* bias, float slope, float* out, uint32_t* signs,
-                     int64_t signs_stride);
+                     const FloatConvEnd& end, float* out, uint32_t* signs, int64_t signs_stride);
   // y[n] = bias[n] + sum over k of w[n][k] * x[k]; `w` is (outputs, inputs).
   void (*float_matvec)(const float* x, const float* w, const float* bias, int64_t outputs,
                        int64_t inputs, float* y);

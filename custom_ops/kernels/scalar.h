@@ -43,6 +43,13 @@ BIFSMN_INLINE uint32_t SignWord(const float* x, int count) {
   return word;
 }
 
+// The same for x >= threshold.
+BIFSMN_INLINE uint32_t SignWord(const float* x, const float* threshold, int count) {
+  uint32_t word = 0;
+  for (int i = 0; i < count; ++i) word |= static_cast<uint32_t>(x[i] >= threshold[i]) << i;
+  return word;
+}
+
 BIFSMN_INLINE int Least(int64_t a, int64_t b) { return static_cast<int>(a < b ? a : b); }
 
 // Words of a row behind the last output.
@@ -96,7 +103,10 @@ BIFSMN_INLINE void FloatBlock(const Dot* dots, int first, int count, const Float
   } else {
     FloatBlockAs<Residual::kLast, true>(dots, count, m, b, slope, r, o);
   }
-  if (signs != nullptr) signs[first / kWordBits] = SignWord(o, count);
+  if (signs == nullptr) return;
+  signs[first / kWordBits] = end.sign_threshold == nullptr
+                                 ? SignWord(o, count)
+                                 : SignWord(o, end.sign_threshold + first, count);
 }
 
 BIFSMN_INLINE void Pack(const float* x, int64_t rows, int channels, uint32_t* out,

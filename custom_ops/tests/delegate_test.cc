@@ -197,6 +197,96 @@ TEST_F(DelegateTest, AFusedStackOfDualScaleLayersAgreesWithItsNodesOneByOne) {
   }
 }
 
+// Layers that shift, as a BiFSMN with thresholds has them: behind a convolution whose rows a dense
+// layer flattens, behind one another, beside residuals, and two that disagree about one input.
+struct ShiftedStack {
+  FakeInterpreter interpreter;
+  TestData data;
+  int x = -1;
+  std::vector<int> made;  // of every node
+
+  explicit ShiftedStack(int seed) : data(seed) {
+    x = interpreter.AddTensor(abi::kFloat32, {2, 8, 6, 16});
+    const int conv = Add("BifsmnConv2D", x, {32, 5}, {2, 8, 6, 32}, 16, true, -1,
+                         {{"kernel_h", 3}, {"kernel_w", 3}, {"pad_h", 1}, {"pad_w", 1}});
+    const int fc = Add("BifsmnDense", conv, {64, 6}, {2, 8, 64}, 192, true);
+    const int memory =
+        Add("BifsmnMemory", fc, {5, 2}, {2, 8, 64}, 64, true, fc, {{"look_back", 2}});
+    const int inner = Add("BifsmnDense", memory, {96, 2}, {2, 8, 96}, 64, true);
+    const int block = Add("BifsmnDense", inner, {64, 3}, {2, 8, 64}, 96, true, memory);
+    const int narrow = Add("BifsmnDense", block, {40, 2}, {2, 8, 40}, 64, true);
+    Add("BifsmnDense", narrow, {64, 2}, {2, 8, 64}, 40, true, block);
+    Add("BifsmnDense", block, {32, 2}, {2, 8, 32}, 64, true);
+    Add("BifsmnDense", fc, {32, 2}, {2, 8, 32}, 64, false);
+    // Not fused: thresholds that differ between rows, in front of a dense layer.
+    Add("BifsmnDense", inner, {33, 24}, {2, 33}, 8 * 96, true);
+  }
+
+  int Add(const char* name, int from, const std::vector<int>& weights, const std::vector<int>& shape,
+          int channels, bool shifted, int residual = -1, std::vector<Attribute> attributes = {}) {
+    const int outputs = shape.back();
+    const auto floats = [&](int count) {
+      return interpreter.AddConstant(abi::kFloat32, {count}, data.Floats(count));
+    };
+    const bool memory = std::string(name) == "BifsmnMemory";
+    int bits = channels;
+    if (memory) bits = outputs;
+    if (std::string(name) == "BifsmnConv2D") bits = 9 * channels;
+    std::vector<int> inputs = {
+        from, interpreter.AddConstant(abi::kInt32, weights, data.Bits(weights[0], bits)),
+        floats(outputs), floats(outputs)};
+    if (residual >= 0) inputs.push_back(residual);
+    if (shifted) {
+      inputs.push_back(floats(channels));
+      attributes.emplace_back("shifts", 1);
+    }
+    const float slopes[] = {1.0f, 0.25f, 2.0f, -0.1f, 0.0f};
+    attributes.emplace_back("slope", slopes[data.Int(0, 4)]);
+    attributes.emplace_back("channels", channels);
+    const int out = interpreter.AddTensor(abi::kFloat32, shape);
+    interpreter.AddNode(name, Pack(attributes), inputs, {out});
+    made.push_back(out);
+    return out;
+  }
+
+  void Feed() {
+    const auto values = TestData(13).Floats(2 * 8 * 6 * 16);
+    interpreter.SetData(x, values.data(), values.size() * 4);
+  }
+};
+
+TEST_F(DelegateTest, AFusedStackOfShiftedLayersAgreesWithItsNodesOneByOne) {
+  for (int seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    ShiftedStack fused(seed), single(seed);
+    // What nobody outside asks for is kept as bits; those are the last nodes, or all of them.
+    std::vector<int> keep(fused.made.end() - 4, fused.made.end());
+    if (seed % 4 == 0) keep = fused.made;
+    ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
+    ASSERT_EQ(fused.interpreter.partitions(), 1);
+    ASSERT_EQ(single.interpreter.Prepare(), abi::kOk) << single.interpreter.errors();
+    for (int round = 0; round < 2; ++round) {
+      fused.Feed(), single.Feed();
+      ASSERT_EQ(fused.interpreter.Invoke(), abi::kOk) << fused.interpreter.errors();
+      ASSERT_EQ(single.interpreter.Invoke(), abi::kOk);
+      for (const int tensor : keep) {
+        ASSERT_EQ(fused.interpreter.Data<uint8_t>(tensor),
+                  single.interpreter.Data<uint8_t>(tensor)) << "tensor " << tensor;
+      }
+    }
+  }
+}
+
+TEST_F(DelegateTest, ReportsAShiftThatIsNotSound) {
+  ShiftedStack stack(1);
+  // The shift of the second node.
+  const int shift = stack.made[1] - 1;
+  stack.interpreter.tensor(shift).type = abi::kInt32;
+  EXPECT_EQ(stack.interpreter.Prepare(delegate_), abi::kError);
+  EXPECT_NE(stack.interpreter.errors().find("shift should be float32"), std::string::npos)
+      << stack.interpreter.errors();
+}
+
 TEST_F(DelegateTest, InnerTensorsFollowAResize) {
   Stack fused;
   ASSERT_EQ(fused.interpreter.Prepare(delegate_), abi::kOk);

@@ -53,8 +53,9 @@ struct End {
   End(TestData* data, int outputs, float slope, bool residual_first)
       : multiplier(PaddedTo(data->Floats(outputs), 0.0f), data->AlignedPlace()),
         bias(PaddedTo(data->Floats(outputs), 0.0f), data->AlignedPlace()),
+        threshold(PaddedTo(data->Floats(outputs), 0.0f), data->AlignedPlace()),
         end{multiplier.data(), bias.data(), slope, residual_first} {}
-  Guarded<float> multiplier, bias;
+  Guarded<float> multiplier, bias, threshold;
   FloatEnd end;
 };
 
@@ -73,13 +74,28 @@ void CheckFloatEnd(TestData* data, const std::vector<Dot>& dots, int outputs, co
   const int64_t stride = WordsFor(outputs) + data->Int(0, 5);
   Guarded<uint32_t> signs(rows * stride, data->AnyPlace());
   const bool with_signs = data->Int(0, 3) != 0;
+  const bool with_thresholds = data->Int(0, 1) != 0;
+  const auto value = [&](int64_t i) {
+    return reference::FloatEpilogue(dots[i], end.multiplier[i % outputs], end.bias[i % outputs],
+                                    kind == 0 ? nullptr : &add[i], end.end.slope, kind == 2);
+  };
+  if (with_thresholds) {
+    // Some are a value of the first row, some the next larger number, some zero.
+    for (int n = 0; n < outputs; ++n) {
+      const int choice = data->Int(0, 5);
+      const float v = value(n);
+      if (choice == 0) end.threshold[n] = 0.0f;
+      if (choice > 3 || !std::isnormal(v)) continue;
+      if (choice == 1) end.threshold[n] = v;
+      if (choice == 2) end.threshold[n] = std::nextafter(v, INFINITY);
+    }
+    end.end.sign_threshold = end.threshold.data();
+  }
   run(end.end, kind == 0 ? nullptr : kind == 3 ? out.data() : residual.data(), out.data(),
       with_signs ? signs.data() : nullptr, stride);
   for (int64_t i = 0; i < rows * outputs; ++i) {
     const int64_t n = i % outputs;
-    const float expected =
-        reference::FloatEpilogue(dots[i], end.multiplier[n], end.bias[n],
-                                 kind == 0 ? nullptr : &add[i], end.end.slope, kind == 2);
+    const float expected = value(i);
     if (std::isnan(expected)) {
       ASSERT_TRUE(std::isnan(out[i])) << i;
     } else {
@@ -87,8 +103,9 @@ void CheckFloatEnd(TestData* data, const std::vector<Dot>& dots, int outputs, co
           << out[i] << " for " << expected << ", row " << i / outputs << ", output " << n;
     }
     if (with_signs) {
-      ASSERT_EQ(BitAt(signs.data() + i / outputs * stride, n), reference::Sign(expected) > 0)
-          << out[i] << ", row " << i / outputs << ", output " << n;
+      const float threshold = with_thresholds ? end.threshold[n] : 0.0f;
+      ASSERT_EQ(BitAt(signs.data() + i / outputs * stride, n), expected >= threshold)
+          << out[i] << " against " << threshold << ", row " << i / outputs << ", output " << n;
     }
   }
   if (with_signs) {
@@ -98,7 +115,7 @@ void CheckFloatEnd(TestData* data, const std::vector<Dot>& dots, int outputs, co
       }
     }
   }
-  ASSERT_TRUE(out.intact() && signs.intact() && residual.intact());
+  ASSERT_TRUE(out.intact() && signs.intact() && residual.intact() && end.threshold.intact());
 }
 
 TEST_P(KernelsTest, PackSetsOneBitPerChannel) {
@@ -660,13 +677,16 @@ TEST_P(KernelsTest, FloatConvolutionOfEveryShape) {
     const int64_t padded = (s.outputs + 15) / 16 * 16;
     Guarded<float> w(data.Floats(taps * padded), data.AlignedPlace());
     Guarded<float> bias(data.Floats(padded), data.AlignedPlace());
-    const float slope = round % 2 == 0 ? 0.25f : 1.0f;
+    Guarded<float> threshold(data.Floats(padded), data.AlignedPlace());
+    const float slope = round % 2 == 0 ? 0.25f : round % 5 == 0 ? -0.5f : 1.0f;
+    const bool with_thresholds = round % 4 < 2;
+    const FloatConvEnd end = {bias.data(), slope, with_thresholds ? threshold.data() : nullptr};
     const int64_t positions = int64_t{s.out_h} * s.out_w;
     const int64_t stride = WordsFor(s.outputs) + data.Int(0, 3);
     Guarded<float> out(positions * s.outputs, data.AnyPlace());
     Guarded<uint32_t> signs(positions * stride, data.AnyPlace()), alone(positions * stride);
-    path().float_conv(x.data(), s, w.data(), bias.data(), slope, out.data(), signs.data(), stride);
-    path().float_conv(x.data(), s, w.data(), bias.data(), slope, nullptr, alone.data(), stride);
+    path().float_conv(x.data(), s, w.data(), end, out.data(), signs.data(), stride);
+    path().float_conv(x.data(), s, w.data(), end, nullptr, alone.data(), stride);
     ASSERT_TRUE(out.intact() && signs.intact() && alone.intact());
     ASSERT_EQ(signs.values(), alone.values());
     for (int64_t p = 0; p < positions; ++p) {
@@ -683,7 +703,8 @@ TEST_P(KernelsTest, FloatConvolutionOfEveryShape) {
         }
         const float actual = out[p * s.outputs + n];
         ASSERT_NEAR(actual, sum >= 0 ? sum : sum * slope, 1e-5 * size) << round << " " << n;
-        ASSERT_EQ(BitAt(signs.data() + p * stride, n), reference::Sign(actual) > 0);
+        ASSERT_EQ(BitAt(signs.data() + p * stride, n),
+                  actual >= (with_thresholds ? threshold[n] : 0.0f));
       }
       for (int64_t bit = s.outputs; bit < stride * kWordBits; ++bit) {
         ASSERT_FALSE(BitAt(signs.data() + p * stride, bit)) << "unused bit " << bit;

@@ -197,19 +197,24 @@ TEST(NeonFloatTest, ConvolutionTiles) {
           const auto values = data.Floats(w.size() + padded);
           std::memcpy(w.data(), values.data(), w.size() * sizeof(float));
           std::memcpy(bias.data(), values.data() + w.size(), padded * sizeof(float));
-          const float slope = outputs == 32 ? 1.5f : 0.25f;
+          FloatConvEnd end = {bias.data(), outputs == 32 ? 1.5f : 0.25f};
+          AlignedBuffer<float> threshold;
+          threshold.Assign(padded);
+          for (int n = 0; n < outputs; ++n) threshold[n] = data.Floats(1)[0];
+          if (along % 2 == 0) end.sign_threshold = threshold.data();
           const int64_t positions = int64_t{s.out_h} * s.out_w, words = WordsFor(outputs) + 1;
           Guarded<float> out(positions * outputs, data.AnyPlace());
           Guarded<uint32_t> signs(positions * words, data.AnyPlace());
-          NeonPath().float_conv(x.data(), s, w.data(), bias.data(), slope, out.data(),
+          NeonPath().float_conv(x.data(), s, w.data(), end, out.data(),
                                 signs.data(), words);
           ASSERT_TRUE(out.intact() && signs.intact());
           std::vector<float> expected(positions * outputs);
-          PortablePath().float_conv(x.data(), s, w.data(), bias.data(), slope, expected.data(),
+          PortablePath().float_conv(x.data(), s, w.data(), end, expected.data(),
                                     nullptr, 0);
           for (int64_t i = 0; i < positions * words * kWordBits; ++i) {
             const int64_t p = i / (words * kWordBits), n = i % (words * kWordBits);
-            const bool bit = n < outputs && out[p * outputs + n] >= 0.0f;
+            const float least = end.sign_threshold == nullptr ? 0.0f : threshold[n % outputs];
+            const bool bit = n < outputs && out[p * outputs + n] >= least;
             ASSERT_EQ(BitAt(signs.data() + p * words, n), bit) << "position " << p << ", " << n;
             if (n < outputs) {
               ASSERT_NEAR(out[p * outputs + n], expected[p * outputs + n], 1e-3f)

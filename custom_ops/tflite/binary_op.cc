@@ -54,6 +54,9 @@ bool CheckConstant(const TensorView& view, const char* name, abi::Type type, int
   return true;
 }
 
+// So that no difference from a shift is subnormal, in any host.
+float NormalOrZero(float value) { return std::fabs(value) < FLT_MIN ? 0.0f : value; }
+
 bool CheckReals(const TensorView& view, const char* name, Error* error) {
   if (view.type != abi::kFloat32 && view.type != abi::kFloat16) {
     return error->Set("%s should be float32 or float16. Received: %s", name, TypeName(view.type));
@@ -148,11 +151,39 @@ bool BinaryOp::PrepareShifts(const TensorView& x, const std::vector<TensorView>&
       if (!std::isfinite(value)) {
         return error->Set("shift should be finite. Received: %g for channel %d", value, c);
       }
-      // So no difference from a shift is subnormal, in any host.
-      if (std::fabs(value) < FLT_MIN) value = 0.0f;
+      value = NormalOrZero(value);
     }
   }
   return true;
+}
+
+bool BinaryOp::ReadThresholds(const std::vector<TensorView>& inputs,
+                              std::vector<float>* thresholds) const {
+  if (shifts_ != kShifted || inputs.size() < 4) return false;
+  const TensorView& shift = inputs.back();
+  Error ignored;
+  if (!CheckConstant(shift, "shift", abi::kFloat32, 1, &ignored) || shift.shape[0] != channels_) {
+    return false;
+  }
+  CopyConstant(shift, channels_, thresholds);
+  for (float& value : *thresholds) {
+    if (!std::isfinite(value)) return false;
+    value = NormalOrZero(value);
+  }
+  return true;
+}
+
+void BinaryOp::TakeThresholds(const SignsWanted& signs) {
+  parts_ = 1;
+  sign_thresholds_.Assign(0);
+  if (signs.thresholds == nullptr || to_bits_) return;
+  const int64_t count = static_cast<int64_t>(signs.thresholds->size());
+  if (count == 0 || count % outputs_ != 0 || !TakesParts(count / outputs_)) return;
+  parts_ = count / outputs_;
+  sign_thresholds_.Assign(parts_ * padded());
+  for (int64_t i = 0; i < count; ++i) {
+    sign_thresholds_[i / outputs_ * padded() + i % outputs_] = (*signs.thresholds)[i];
+  }
 }
 
 bool BinaryOp::FindThresholds() {
@@ -169,25 +200,28 @@ bool BinaryOp::FindThresholds() {
   }
   // Rounding keeps the order: the value grows with the dot product, and so does its sign. A
   // positive slope keeps the sign but for what becomes too small a number.
-  const auto is_positive = [this](int dot, float multiplier, float bias) {
+  const auto is_set = [this](int dot, float multiplier, float bias, const float* threshold) {
     float v = static_cast<float>(dot) * multiplier;
     v = v + bias;
     if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
-    return IsPositive(v) != 0;
+    return threshold == nullptr ? IsPositive(v) != 0 : v >= *threshold;
   };
-  thresholds_.resize(outputs_);
-  for (int n = 0; n < outputs_; ++n) {
+  thresholds_.resize(parts_ * outputs_);
+  for (size_t i = 0; i < thresholds_.size(); ++i) {
+    const int64_t n = i % outputs_;
+    const float* threshold =
+        has_thresholds() ? &sign_thresholds_[i / outputs_ * padded() + n] : nullptr;
     const float multiplier = std::fabs(multiplier_[n]);
     int low = -reduction, high = reduction + 1;  // the threshold lies in [low, high]
     while (low < high) {
       const int middle = low + (high - low) / 2;
-      if (is_positive(middle, multiplier, bias_[n])) {
+      if (is_set(middle, multiplier, bias_[n], threshold)) {
         high = middle;
       } else {
         low = middle + 1;
       }
     }
-    thresholds_[n] = static_cast<int16_t>(std::min(low, 32767));
+    thresholds_[i] = static_cast<int16_t>(std::min(low, 32767));
     if (low > 32767) return false;
   }
   return true;
@@ -200,7 +234,7 @@ int BinaryOp::Limit(int valid, int threshold) {
 }
 
 bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type output_type,
-                       bool signs_only, Shape* output, Error* error) {
+                       const SignsWanted& signs, Shape* output, Error* error) {
   std::string reason;
   path_ = ChosenPath(&reason);
   if (path_ == nullptr) return error->Set("%s", reason.c_str());
@@ -224,10 +258,11 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   if (!CheckConstant(weights, "weights", abi::kInt32, 2, error)) return false;
   int64_t words = 0;
   Product(weights.shape, &words);
-  std::vector<uint32_t> signs;
-  CopyConstant(weights, words, &signs);
+  std::vector<uint32_t> stored;
+  CopyConstant(weights, words, &stored);
+  TakeThresholds(signs);
   Shape shape;
-  if (!Plan(x, weights.shape, signs, &shape, error)) return false;
+  if (!Plan(x, weights.shape, stored, &shape, error)) return false;
 
   shape.push_back(to_bits_ ? static_cast<int>(WordsFor(outputs_)) : outputs_);
   int64_t elements = 0;
@@ -245,7 +280,10 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   }
   has_residual_ = inputs.size() == 5;
   empty_ = elements == 0;
-  if (signs_only && !to_bits_ && !has_residual_ && !is_dual()) to_bits_ = FindThresholds();
+  const bool ignored = signs.thresholds != nullptr && !has_thresholds();
+  if (signs.only && !ignored && !to_bits_ && !has_residual_ && !is_dual()) {
+    to_bits_ = FindThresholds();
+  }
   if (to_bits_) PlanBits();
   *output = std::move(shape);
   return true;

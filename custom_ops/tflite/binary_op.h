@@ -41,17 +41,22 @@ class BinaryOp : public Op {
 
   bool Init(const void* options, size_t length, Error* error) override;
 
-  // With `signs_only` it writes packed bits where they are a threshold of the dot product.
-  bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type, bool signs_only,
-               Shape* output, Error* error) override;
+  // Where signs alone are wanted it writes packed bits if they are a threshold of the dot product.
+  bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
+               const SignsWanted& signs, Shape* output, Error* error) override;
+
+  bool has_thresholds() const override { return sign_thresholds_.size() > 0; }
+  bool ReadThresholds(const std::vector<TensorView>& inputs,
+                      std::vector<float>* thresholds) const override;
 
   bool to_bits() const override { return to_bits_; }
   int outputs() const override { return outputs_; }
   bool has_residual() const override { return has_residual_; }
   bool needs_floats() const override { return shifts_ != kUnshifted; }
-  // -1 if the rows are flattened and have unused bits, or because it needs the floats.
+  bool reads_one_bit() const override { return shifts_ != kDualScale; }
+  // -1 if the rows are flattened and have unused bits.
   int64_t PreferredStride(int64_t words) const override {
-    return needs_floats() ? -1 : PackedStride(words);
+    return is_dual() ? -1 : PackedStride(words);
   }
 
   void Eval(const Operands& operands) override;
@@ -61,7 +66,7 @@ class BinaryOp : public Op {
 
   virtual bool ReadAttributes(Attributes* attributes, Error* error) = 0;
 
-  // PreferredStride of an operator that needs no floats.
+  // PreferredStride of an operator that reads one bit of x.
   virtual int64_t PackedStride(int64_t words) const = 0;
 
   // Checks x and the weights' shape for `outputs()` channels, prepares weights and scratch, and
@@ -69,6 +74,9 @@ class BinaryOp : public Op {
   // change afterwards.
   virtual bool Plan(const TensorView& x, const Shape& weights_shape,
                     const std::vector<uint32_t>& weights, Shape* lead, Error* error) = 0;
+
+  // Whether thresholds of signs may differ between `parts` neighbouring rows of the output.
+  virtual bool TakesParts(int64_t parts) const { return parts == 1; }
 
   // Largest possible |dot|.
   virtual int Reduction() const = 0;
@@ -83,10 +91,15 @@ class BinaryOp : public Op {
 
   int channels() const { return channels_; }
   const KernelPath& path() const { return *path_; }
-  const std::vector<int16_t>& thresholds() const { return thresholds_; }
-  FloatEnd float_end() const {
-    return {multiplier_.data(), bias_.data(), slope_, residual_first_};
+  // Row r of the output has the thresholds of part r % parts(), for bits and for signs.
+  int64_t parts() const { return parts_; }
+  const int16_t* thresholds(int64_t part = 0) const { return &thresholds_[part * outputs_]; }
+  FloatEnd float_end(int64_t part = 0) const {
+    const float* signs = has_thresholds() ? sign_thresholds_.data() + part * padded() : nullptr;
+    return {multiplier_.data(), bias_.data(), slope_, residual_first_, signs};
   }
+  // Outputs rounded up to whole blocks.
+  int64_t padded() const { return (int64_t{outputs_} + kEndBlock - 1) / kEndBlock * kEndBlock; }
 
   // Checks an activation tensor whose last dimension should hold channels() values.
   bool CheckChannels(const TensorView& x, int rank, const char* layout, Error* error) const;
@@ -112,6 +125,7 @@ class BinaryOp : public Op {
   bool PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type output_type, Error* error);
   // `shifts` are the last inputs. After PrepareEpilogue.
   bool PrepareShifts(const TensorView& x, const std::vector<TensorView>& shifts, Error* error);
+  void TakeThresholds(const SignsWanted& signs);
   // Turns a float epilogue into thresholds of the same signs, if there are such.
   bool FindThresholds();
 
@@ -128,7 +142,9 @@ class BinaryOp : public Op {
   bool has_residual_ = false;
   int shifts_ = kUnshifted;
   AlignedBuffer<float> shift_[2];
-  std::vector<int16_t> thresholds_;
+  int64_t parts_ = 1;
+  AlignedBuffer<float> sign_thresholds_;  // (parts_, padded()), or empty
+  std::vector<int16_t> thresholds_;       // (parts_, outputs_)
 };
 
 }  // namespace bifsmn

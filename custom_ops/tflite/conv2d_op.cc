@@ -102,15 +102,18 @@ class Conv2DOp : public BinaryOp {
     return true;
   }
 
+  // Positions are gathered and ended one by one, or in classes of equal thresholds.
+  bool TakesParts(int64_t parts) const override { return parts == 1 || !is_dual(); }
+
   // Every class of positions has limits of its own.
   void PlanBits() override {
-    padded_ = (int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock;
     const auto& classes = positions_.classes();
-    limits_.Assign(padded_ * static_cast<int64_t>(classes.size()));
+    limits_.Assign(padded() * static_cast<int64_t>(classes.size()));
     for (size_t c = 0; c < classes.size(); ++c) {
-      int16_t* limits = limits_.data() + padded_ * c;
-      for (int64_t n = 0; n < padded_; ++n) {
-        const int limit = n < outputs() ? Limit(classes[c].valid, thresholds()[n]) : -1;
+      int16_t* limits = limits_.data() + padded() * c;
+      const int16_t* threshold = thresholds(classes[c].part);
+      for (int64_t n = 0; n < padded(); ++n) {
+        const int limit = n < outputs() ? Limit(classes[c].valid, threshold[n]) : -1;
         limits[n] = static_cast<int16_t>(limit < 0 ? -1 : limit + classes[c].outside[n]);
       }
     }
@@ -149,7 +152,7 @@ class Conv2DOp : public BinaryOp {
  private:
   void PlanWeights() {
     path().dense_prepare(stored_.data(), outputs(), geometry_.reduction(), &weights_);
-    positions_.Assign(geometry_, stored_.data(), outputs());
+    positions_.Assign(geometry_, stored_.data(), outputs(), parts());
   }
 
   int64_t Pixels() const { return int64_t{geometry_.height} * geometry_.width; }
@@ -248,14 +251,14 @@ class Conv2DOp : public BinaryOp {
     constexpr int64_t kMostLimits = 1 << 20;  // more are not worth the memory
     const int64_t positions = static_cast<int64_t>(positions_.order().size());
     const int64_t blocks = (positions + 7) / 8;
-    const bool each = path().dense_to_bits_by_row != nullptr && blocks <= kMostLimits / 8 / padded_;
-    row_limits_.Assign(each ? blocks * padded_ * 8 : 0);
+    const bool each = path().dense_to_bits_by_row != nullptr && blocks <= kMostLimits / 8 / padded();
+    row_limits_.Assign(each ? blocks * padded() * 8 : 0);
     if (!each) return;
     size_t index = 0;
     for (int64_t p = 0; p < positions; ++p) {
       while (positions_.classes()[index].end <= p) ++index;
-      for (int64_t n = 0; n < padded_; ++n) {
-        row_limits_[(p / 8 * padded_ + n) * 8 + p % 8] = limits_[padded_ * index + n];
+      for (int64_t n = 0; n < padded(); ++n) {
+        row_limits_[(p / 8 * padded() + n) * 8 + p % 8] = limits_[padded() * index + n];
       }
     }
   }
@@ -267,13 +270,13 @@ class Conv2DOp : public BinaryOp {
     const int64_t words = WordsFor(outputs());
     if (row_limits_.size() > 0) {
       path().dense_to_bits_by_row(patches_.data(), count, weights_,
-                                  row_limits_.data() + first * padded_, bits_.data(), words);
+                                  row_limits_.data() + first * padded(), bits_.data(), words);
     }
     for (int64_t p = first; row_limits_.size() == 0 && p < first + count;) {
       while (classes[*index].end <= p) ++*index;
       const int64_t end = std::min(classes[*index].end, first + count);
       path().dense_to_bits(patches_.data() + (p - first) * weights_.a_stride, end - p, weights_,
-                           {limits_.data() + padded_ * *index},
+                           {limits_.data() + padded() * *index},
                            bits_.data() + (p - first) * words, words);
       p = end;
     }
@@ -295,7 +298,7 @@ class Conv2DOp : public BinaryOp {
     for (int64_t p = 0; p < count; ++p) {
       const int32_t* dots = CorrectDots(first + p, p, index);
       const int64_t row = base + positions_.order()[first + p];
-      path().dots_to_float(dots, 1, outputs(), float_end(),
+      path().dots_to_float(dots, 1, outputs(), float_end(positions_.classes()[*index].part),
                            o.residual == nullptr ? nullptr : o.residual + row * outputs(),
                            static_cast<float*>(o.out) + row * outputs(),
                            o.signs == nullptr ? nullptr : o.signs + row * o.signs_stride,
@@ -309,9 +312,8 @@ class Conv2DOp : public BinaryOp {
   DenseWeights weights_;
   Conv2DPositions positions_;
   PatchGatherer gatherer_[2];  // the second for the second bits
-  int64_t padded_ = 0;
-  AlignedBuffer<int16_t> limits_;  // (classes, padded_)
-  AlignedBuffer<int16_t> row_limits_;  // (positions / 8, padded_, 8), or empty
+  AlignedBuffer<int16_t> limits_;  // (classes, padded())
+  AlignedBuffer<int16_t> row_limits_;  // (positions / 8, padded(), 8), or empty
   AlignedBuffer<uint32_t> pixels_;
   AlignedBuffer<uint32_t> patches_;
   AlignedBuffer<int32_t> dots_;

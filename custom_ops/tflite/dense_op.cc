@@ -74,9 +74,8 @@ class DenseOp : public BinaryOp {
   }
 
   void PlanBits() override {
-    const int64_t padded = (int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock;
-    limits_.Assign(padded);
-    for (int64_t n = 0; n < padded; ++n) {
+    limits_.Assign(padded());
+    for (int64_t n = 0; n < padded(); ++n) {
       limits_[n] =
           n < outputs() ? static_cast<int16_t>(Limit(channels(), thresholds()[n])) : int16_t{-1};
     }

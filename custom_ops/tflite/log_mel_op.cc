@@ -47,7 +47,7 @@ class LogMelOp : public Op {
     return attributes.ExpectEmpty(error);
   }
 
-  bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type, bool signs_only,
+  bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type, const SignsWanted&,
                Shape* output, Error* error) override {
     std::string reason;
     path_ = ChosenPath(&reason);

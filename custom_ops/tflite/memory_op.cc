@@ -62,9 +62,8 @@ class MemoryOp : public BinaryOp {
     scratch_.Assign((is_dual() ? 2 : 1) * frames_ * PaddedWords(channels()));
     repeated_.Assign(multiple_ > 1 ? (is_dual() ? 2 : 1) * frames_ * weights_.stride : 0);
     if (is_dual()) {
-      const int64_t padded = (int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock;
-      sums_.Assign(padded);
-      for (AlignedBuffer<float>* buffer : {&scales_, &ones_, &zeros_}) buffer->Assign(padded);
+      sums_.Assign(padded());
+      for (AlignedBuffer<float>* buffer : {&scales_, &ones_, &zeros_}) buffer->Assign(padded());
       for (int n = 0; n < outputs(); ++n) ones_[n] = 1.0f;
     }
     return true;
@@ -83,7 +82,7 @@ class MemoryOp : public BinaryOp {
   }
 
   void PlanBits() override {
-    thresholds_.Assign((int64_t{outputs()} + kEndBlock - 1) / kEndBlock * kEndBlock);
+    thresholds_.Assign(padded());
     for (int64_t n = 0; n < thresholds_.size(); ++n) {
       thresholds_[n] = n < outputs() ? thresholds()[n] : int16_t{32767};
     }

@@ -46,6 +46,15 @@ struct Operands {
   int64_t signs_stride = 0;
 };
 
+// What a caller wants of the signs of a float output.
+struct SignsWanted {
+  // Nothing of the output but its signs.
+  bool only = false;
+  // What the values are compared with, or null for zero: for a number of rows of the output, one
+  // behind the other, which repeat until its end. The values are finite and not subnormal.
+  const std::vector<float>* thresholds = nullptr;
+};
+
 class Op {
  public:
   // The operator of that name, or null.
@@ -61,10 +70,21 @@ class Op {
   // Checks the inputs against the attributes, prepares constants and all scratch memory, and gives
   // the output's shape. Again after every change of a shape.
   //
-  // With `signs_only` the caller wants nothing of a float output but its signs: the operator may
-  // then write packed bits, and to_bits() is true; `output` remains the shape of the floats.
+  // Where signs alone are wanted the operator may write packed bits, and to_bits() is true;
+  // `output` remains the shape of the floats.
   virtual bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
-                       bool signs_only, Shape* output, Error* error) = 0;
+                       const SignsWanted& signs, Shape* output, Error* error) = 0;
+
+  // Whether the signs that it gives are those of the wanted thresholds. If not, what was wanted is
+  // ignored as a whole. Valid after Prepare.
+  virtual bool has_thresholds() const { return false; }
+  // For an operator that reads x as one bit of x - threshold each: these thresholds, as wanted of
+  // the operator that makes x. False for any other, and where `inputs` are not sound, which
+  // Prepare reports. Valid after Init.
+  virtual bool ReadThresholds(const std::vector<TensorView>& inputs,
+                              std::vector<float>* thresholds) const {
+    return false;
+  }
 
   // Whether the output is packed bits. Valid after Prepare.
   virtual bool to_bits() const { return false; }
@@ -72,10 +92,14 @@ class Op {
   virtual int outputs() const = 0;
   // Valid after Prepare.
   virtual bool has_residual() const { return false; }
-  // Whether x has to come as floats even if its signs are there. Valid after Init.
+  // Whether x has to come as floats even if the signs of x are there. Those of its own thresholds
+  // serve as well. Valid after Init.
   virtual bool needs_floats() const { return true; }
+  // Whether one bit of each value of x is all that it reads. Valid after Init.
+  virtual bool reads_one_bit() const { return false; }
   // The distance in words of packed rows of x, of `words` words each, that this operator reads in
-  // place; any other is copied. -1 if x cannot be had as packed rows. Valid after Prepare.
+  // place; any other is copied. -1 if it cannot read x as packed rows, but for needs_floats().
+  // Valid after Prepare.
   virtual int64_t PreferredStride(int64_t words) const { return -1; }
 
   // Runs the node. Allocates nothing.

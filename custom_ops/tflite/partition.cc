@@ -139,6 +139,7 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
     step.x_step = producer(BinaryOp::kX);
     step.residual_step = producer(BinaryOp::kResidual);
     step.host = IsWanted(step.output);
+    step.signs_fit = false;
     producers[step.output] = static_cast<int>(i);
   }
   if (stem_ != nullptr) {
@@ -185,22 +186,47 @@ bool Partition::PrepareStem(abi::Context* context, Error* error) {
     abi::Tensor* tensor = TensorAt(context, made.tensor, error);
     if (tensor == nullptr || !Resize(context, tensor, made.shape, error)) return false;
   }
-  bool floats = false, signs = false;
-  for (const Step& step : steps_) {
-    if (step.x_step == kStem) (step.op->needs_floats() ? floats : signs) = true;
-  }
-  const int64_t channels = stem_->shape().back();
-  stem_signs_.Assign(signs ? stem_->positions() * WordsFor(channels) : 0);
-  stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
+  std::vector<float> thresholds;
+  if (!FindThresholds(context, kStem, &thresholds)) thresholds.clear();
+  if (stem_->SetSignThresholds(thresholds)) UseThresholds(kStem);
   return true;
 }
 
-bool Partition::OnlySigns(size_t index) const {
+bool Partition::FindThresholds(abi::Context* context, int made,
+                               std::vector<float>* thresholds) const {
+  bool found = false;
+  for (const Step& step : steps_) {
+    if (step.x_step != made) continue;
+    if (!step.op->needs_floats()) return false;  // compares with zero
+    std::vector<TensorView> inputs(step.inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      Error ignored;
+      const abi::Tensor* tensor = TensorAt(context, step.inputs[i], &ignored);
+      if (tensor == nullptr || !inputs[i].Assign(*tensor, &ignored)) return false;
+    }
+    std::vector<float> read;
+    if (!step.op->ReadThresholds(inputs, &read)) continue;
+    if (found && read != *thresholds) return false;
+    *thresholds = std::move(read);
+    found = true;
+  }
+  return found;
+}
+
+void Partition::UseThresholds(int made) {
+  for (Step& step : steps_) {
+    if (step.x_step == made) step.signs_fit = step.op->reads_one_bit();
+  }
+}
+
+bool Partition::OnlySigns(size_t index, bool shifted) const {
   const int made = static_cast<int>(index);
   if (steps_[index].host || classifier_step_ == made || stem_step_ == made) return false;
   for (const Step& step : steps_) {
     if (step.residual_step == made) return false;
-    if (step.x_step == made && step.op->needs_floats()) return false;
+    if (step.x_step == made && step.op->needs_floats() && !(shifted && step.op->reads_one_bit())) {
+      return false;
+    }
   }
   return true;
 }
@@ -225,10 +251,14 @@ bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
     inputs.push_back(std::move(view));
   }
   abi::Tensor* output = TensorAt(context, step.output, error);
+  std::vector<float> thresholds;
+  const bool shifted = FindThresholds(context, static_cast<int>(index), &thresholds);
+  const SignsWanted signs = {OnlySigns(index, shifted), shifted ? &thresholds : nullptr};
   if (output == nullptr ||
-      !step.op->Prepare(inputs, output->type, OnlySigns(index), &step.shape, error)) {
+      !step.op->Prepare(inputs, output->type, signs, &step.shape, error)) {
     return false;
   }
+  if (step.op->has_thresholds()) UseThresholds(static_cast<int>(index));
   int64_t elements = 0;
   Product(step.shape, &elements);
   step.bytes = static_cast<size_t>(elements) * 4;  // float32 or int32
@@ -237,6 +267,7 @@ bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
 
 // Chooses how every output is held.
 void Partition::PlanPlaces() {
+  if (stem_ != nullptr) PlanStemPlaces();
   for (size_t i = 0; i < steps_.size(); ++i) {
     Step& step = steps_[i];
     const int64_t words = WordsFor(step.op->outputs());
@@ -244,7 +275,7 @@ void Partition::PlanPlaces() {
     int64_t stride = 0;
     for (Step& reader : steps_) {
       if (reader.x_step != static_cast<int>(i)) continue;
-      const int64_t preferred = reader.op->PreferredStride(words);
+      const int64_t preferred = reader.NeedsFloats() ? -1 : reader.op->PreferredStride(words);
       reader.reads_floats = preferred < 0;
       if (preferred < 0) continue;
       stride = stride == 0 || stride == preferred ? preferred : words;
@@ -262,6 +293,19 @@ void Partition::PlanPlaces() {
     step.signs_stride = stride;
     step.signs.size = rows * stride * 4;
   }
+}
+
+void Partition::PlanStemPlaces() {
+  const int64_t channels = stem_->shape().back(), words = WordsFor(channels);
+  bool floats = false, signs = false;
+  for (Step& reader : steps_) {
+    if (reader.residual_step == kStem) floats = true;
+    if (reader.x_step != kStem) continue;
+    reader.reads_floats = reader.NeedsFloats() || reader.op->PreferredStride(words) < 0;
+    (reader.reads_floats ? floats : signs) = true;
+  }
+  stem_signs_.Assign(signs ? stem_->positions() * words : 0);
+  stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
 }
 
 // First fit by order of execution: an output may take the place of one that no later step reads.
@@ -320,7 +364,7 @@ __attribute__((always_inline)) inline bool Partition::Run(abi::Context* context,
   const auto data = [&](const Step& made) {
     return made.host ? HostData(context, made.output, made.bytes, error) : At(made.place);
   };
-  if (step->x_step == kStem && step->op->needs_floats()) {
+  if (step->x_step == kStem && step->reads_floats) {
     operands.x = stem_wanted_.back();
   } else if (step->x_step == kStem) {
     operands.x = stem_signs_.data();
@@ -341,10 +385,13 @@ __attribute__((always_inline)) inline bool Partition::Run(abi::Context* context,
   }
   const bool has_residual = step->op->has_residual();
   if (has_residual) {
-    operands.residual = reinterpret_cast<const float*>(
-        step->residual_step >= 0 ? data(steps_[step->residual_step])
-                                 : HostData(context, step->inputs[BinaryOp::kResidual],
-                                            step->bytes, error));
+    const int made = step->residual_step;
+    operands.residual =
+        made == kStem ? stem_wanted_.back()
+                      : reinterpret_cast<const float*>(
+                            made >= 0 ? data(steps_[made])
+                                      : HostData(context, step->inputs[BinaryOp::kResidual],
+                                                 step->bytes, error));
   }
   operands.out = data(*step);
   operands.out_stride = step->stride;

@@ -15,7 +15,7 @@
 // A run of neighbouring nodes that the interpreter handed to the delegate as one, compiled into a
 // program. The tensors between the nodes have no memory of their own in the interpreter: the
 // program holds them, as packed bits wherever nobody asks for floats. A node whose floats are also
-// binarised by a later one writes their signs besides.
+// binarised by a later one writes their signs besides, against the later one's thresholds.
 
 #ifndef BIFSMN_TFLITE_PARTITION_H_
 #define BIFSMN_TFLITE_PARTITION_H_
@@ -75,6 +75,9 @@ class Partition {
     Place signs;            // of a float output
     int64_t signs_stride = 0;
     bool reads_floats = false;  // whether x has to come as floats if it was made as such
+    bool signs_fit = false;     // whether the signs of x are those of its own thresholds
+
+    bool NeedsFloats() const { return op->needs_floats() && !signs_fit; }
   };
 
   // Reads the real-valued nodes: the first convolution, and the classifier behind all steps.
@@ -89,9 +92,16 @@ class Partition {
                   Error* error);
   bool InitStep(abi::Context* context, int node_index, Step* step, Error* error);
   bool PrepareStep(abi::Context* context, size_t index, Error* error);
-  // Whether later steps use nothing of a step's output but signs.
-  bool OnlySigns(size_t index) const;
+  // The thresholds that all readers of signs of what a step (or kStem) made agree on, if they have
+  // any. What the steps that need floats read is another matter.
+  bool FindThresholds(abi::Context* context, int made, std::vector<float>* thresholds) const;
+  // From now on the readers of what `made` made take its signs for those of their thresholds.
+  void UseThresholds(int made);
+  // Whether later steps use nothing of a step's output but signs. With `shifted` its readers take
+  // signs of their thresholds.
+  bool OnlySigns(size_t index, bool shifted) const;
   void PlanPlaces();
+  void PlanStemPlaces();
   void PlanArena();
   // The data of a tensor of the interpreter, or null with an error.
   static char* HostData(abi::Context* context, int tensor, size_t bytes, Error* error);

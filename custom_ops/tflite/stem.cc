@@ -173,6 +173,13 @@ bool Stem::Prepare(const TensorView& x, Error* error) {
   return true;
 }
 
+bool Stem::SetSignThresholds(const std::vector<float>& thresholds) {
+  const bool fits = static_cast<int64_t>(thresholds.size()) == conv_.outputs;
+  sign_threshold_.Assign(fits ? Padded(conv_.outputs) : 0);
+  if (fits) std::copy(thresholds.begin(), thresholds.end(), sign_threshold_.data());
+  return fits;
+}
+
 void Stem::Eval(const float* x, const std::vector<float*>& wanted, uint32_t* signs,
                 int64_t stride) {
   const KernelPath& path = *ChosenPath(nullptr);  // the partition's operators saw to it
@@ -188,7 +195,7 @@ void Stem::Eval(const float* x, const std::vector<float*>& wanted, uint32_t* sig
       if (wanted[i] == nullptr) continue;
       const int at = static_cast<int>(i);
       if (at == plain_made_) {
-        path.float_conv(padded_.data(), conv_, weights_.data(), bias_.data(), 1.0f,
+        path.float_conv(padded_.data(), conv_, weights_.data(), {bias_.data()},
                         wanted[i] + b * positions * conv_.outputs, nullptr, 0);
         continue;
       }
@@ -201,7 +208,8 @@ void Stem::Eval(const float* x, const std::vector<float*>& wanted, uint32_t* sig
       }
     }
     float* out = wanted.back();
-    path.float_conv(padded_.data(), conv_, weights_.data(), bias_.data(), slope_,
+    path.float_conv(padded_.data(), conv_, weights_.data(),
+                    {bias_.data(), slope_, sign_threshold_.data()},
                     out == nullptr ? nullptr : out + b * positions * conv_.outputs,
                     signs == nullptr ? nullptr : signs + b * positions * stride, stride);
   }

@@ -55,6 +55,10 @@ class Stem {
 
   bool Prepare(const TensorView& x, Error* error);
 
+  // What the signs of the output are compared with, one value per channel; none for zeros. False,
+  // and zeros, if the number is another.
+  bool SetSignThresholds(const std::vector<float>& thresholds);
+
   // `wanted` has a place or null for each of made(). `signs`, or null, is (positions, stride).
   void Eval(const float* x, const std::vector<float*>& wanted, uint32_t* signs, int64_t stride);
 
@@ -69,6 +73,7 @@ class Stem {
   float slope_ = 1.0f;
   std::vector<Made> made_;
   AlignedBuffer<float> weights_, bias_;
+  AlignedBuffer<float> sign_threshold_;  // or empty
 
   int64_t batch_ = 0;
   int height_ = 0, width_ = 0;  // as the convolution sees them, without padding

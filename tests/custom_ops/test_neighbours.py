@@ -13,11 +13,15 @@ tf = pytest.importorskip("tensorflow")
 
 
 def build(*, transpose=True, pad=True, leaky=0.25, channels=1, padding="VALID", outputs=16,
-          strides=2, softmax=True, reshape=True, extra=(), batch=1, compact=False):
+          strides=2, softmax=True, reshape=True, extra=(), batch=1, compact=False,
+          shifted=False):
     """A function from (batch, 20, 12, channels) to scores, and the names of its outputs."""
 
     def weights(values):
         return storage.round_to_int8(values) if compact else values
+
+    def shifts(make, count):
+        return (make.scales(count),) if shifted else ()
 
     def function(x):
         make = Operands(7)
@@ -34,7 +38,7 @@ def build(*, transpose=True, pad=True, leaky=0.25, channels=1, padding="VALID", 
         height, width = y.shape[1:3]
         y = ops.binary_conv2d(
             y, make.bits(32, 9 * outputs), kernel_size=(3, 3), channels=outputs, padding=(1, 1),
-            multiplier=np.abs(make.scales(32)), bias=make.scales(32),
+            multiplier=np.abs(make.scales(32)), bias=make.scales(32), shifts=shifts(make, outputs),
         )
         made["conv"] = y
         if reshape:
@@ -43,7 +47,7 @@ def build(*, transpose=True, pad=True, leaky=0.25, channels=1, padding="VALID", 
         else:
             y = ops.binary_dense(y, make.bits(40, height * width * 32),
                                  channels=height * width * 32, multiplier=make.scales(40),
-                                 bias=make.scales(40))
+                                 bias=make.scales(40), shifts=shifts(make, height * width * 32))
             size = 40
         made["reshaped"] = y
         y = tf.matmul(y, weights(make.residual(size, 5) * 1e-2)) + make.scales(5)
@@ -85,6 +89,8 @@ SHAPE = (1, 20, 12, 1)
     {"leaky": 0}, {"strides": 1}, {"outputs": 40}, {"outputs": 3},
     {"softmax": False}, {"reshape": False}, {"compact": True},
     {"compact": True, "reshape": False, "transpose": False},
+    {"shifted": True}, {"shifted": True, "leaky": -0.5, "reshape": False},
+    {"shifted": True, "leaky": 0, "reshape": False, "outputs": 40},
 ], ids=str)
 def test_the_delegate_runs_the_whole_network(name, kwargs):
     check(name, SHAPE, True, **kwargs)
