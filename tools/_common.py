@@ -194,6 +194,26 @@ def check_folder(path):
         raise FileNotFoundError(f"No such folder: {path}")
 
 
+def short_names(paths):
+    """What tables call files: their names, with the folders that tell equal names apart.
+
+    Args:
+        paths: Different `Path`s.
+
+    Returns:
+        Dictionary from paths to strings.
+    """
+    parts = {path: path.absolute().parts for path in paths}
+    names = {}
+    for path, own in parts.items():
+        count = 1
+        others = [other for at, other in parts.items() if at != path]
+        while count < len(own) and any(other[-count:] == own[-count:] for other in others):
+            count += 1
+        names[path] = str(Path(*own[-count:]))
+    return names
+
+
 def write_json(value, path):
     """Writes JSON, completely or not at all.
 

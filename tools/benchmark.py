@@ -81,9 +81,10 @@ def main(argv=None):
     if arguments.make_int8:
         contents[arguments.make_int8] = _make_int8(contents[arguments.against[0]], arguments)
 
+    names = _common.short_names(contents)
     with _common.quiet_stderr():
         subjects = {
-            path: Subject(content, arguments.threads, path.name)
+            path: Subject(content, arguments.threads, names[path])
             for path, content in contents.items()
         }
     ours = subjects[arguments.model]

@@ -154,19 +154,20 @@ def peer_switch(switch, by_switch):
 
 def _print_table(profiles, arguments):
     peers = [path for path in profiles if path != arguments.model]
-    width = max(len(path.name) for path in profiles)
+    names = _common.short_names(profiles)
+    width = max(map(len, names.values()))
     header = f"  {'model':<{width}}  switch  modelled cycles  instructions          SIMD"
-    print(header + "".join(f"   {'x ' + path.name:>{len(path.name) + 2}}" for path in peers))
+    print(header + "".join(f"   {'x ' + names[peer]:>{len(names[peer]) + 2}}" for peer in peers))
     for path, by_switch in profiles.items():
         for switch, p in by_switch.items():
             line = (
-                f"  {path.name:<{width}}  {switch:>6}  {p.cycles:>15,.0f}  "
+                f"  {names[path]:<{width}}  {switch:>6}  {p.cycles:>15,.0f}  "
                 f"{p.instructions:>12,.0f}  {p.simd:>12,.0f}"
             )
             if path == arguments.model:
                 for peer in peers:
                     other = profiles[peer][peer_switch(switch, profiles[peer])]
-                    line += f"   {other.cycles / p.cycles:>{len(peer.name) + 2}.2f}"
+                    line += f"   {other.cycles / p.cycles:>{len(names[peer]) + 2}.2f}"
             print(line)
 
 

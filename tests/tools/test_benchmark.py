@@ -65,6 +65,19 @@ def test_every_switch_is_compared_with_every_peer(tool, files, tmp_path, capsys)
     )
 
 
+def test_files_of_one_name_are_told_apart(tool, files, tmp_path):
+    other, figures = tmp_path / "ours.tflite", tmp_path / "figures.json"
+    other.write_bytes((files / "float.tflite").read_bytes())
+    arguments = [files / "ours.tflite", "--against", other, "--repeats", 2, "--json", figures]
+    assert tool("benchmark", *arguments) == 0
+    rows = json.loads(figures.read_text())["models"]
+    names = {f"{files.name}/ours.tflite": 3, f"{tmp_path.name}/ours.tflite": 1}
+    assert {name: sum(row["model"] == name for row in rows) for name in names} == names
+    assert {row["bytes"] for row in rows} == {
+        (files / "ours.tflite").stat().st_size, other.stat().st_size
+    }  # fmt: skip
+
+
 def test_chosen_switches_only(tool, files, tmp_path):
     figures = tmp_path / "figures.json"
     arguments = [files / "ours.tflite", "--thin", "0.25", "--repeats", 2, "--json", figures]
