@@ -236,6 +236,11 @@ _OWN_ROWS = (
     Row("v2-bn-soft", "BiFSMNv2", "FID, soft targets, normalization per switch",
         Network("BiFSMNv2", {**_V2.arguments, "switch_all_bn": True}),
         distillation="fid", logits="soft"),
+    Row("v2-bn-soft-official", "BiFSMNv2",
+        "FID, soft targets, normalization per switch, real pointwise weights",
+        Network("BiFSMNv2", {**_V2.arguments, "switch_all_bn": True, "weight_scale": "official"}),
+        distillation="fid", logits="soft",
+        note="Less v2-bn-soft: what real pointwise weights buy in the recipe of the shipped network."),
 )  # fmt: skip
 
 _SOUND = tuple(

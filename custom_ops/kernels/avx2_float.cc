@@ -51,9 +51,8 @@ class Stores {
       : outputs_(outputs), n_(n), stride_(stride), out_(out), signs_(signs),
         keeps_signs_(end.slope > 0.0f && end.sign_threshold == nullptr),
         slope_(_mm256_set1_ps(end.slope)),
-        threshold_(end.sign_threshold == nullptr || n >= outputs
-                       ? _mm256_setzero_ps()
-                       : _mm256_load_ps(end.sign_threshold + n)),
+        threshold_(end.sign_threshold == nullptr ? _mm256_setzero_ps()
+                                                 : _mm256_load_ps(end.sign_threshold + n)),
         mask_(LaneMask(outputs - n)),
         lane_bits_(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask_)))) {}
 

@@ -21,7 +21,7 @@
 //       epilogue of 16 outputs
 //
 //   registers, K = 128 / 256 / 400 / 512: weights zmm 4 / 8 / 13 / 16, two counters, multiplier,
-//   bias, slope, two constants of the sign test, temporaries.
+//   bias, slope, threshold, two constants of the sign test, temporaries.
 //
 // Why so: a lane is an output, so no sum ever crosses lanes, a count leaves the loop ready for a
 // compare with a limit (a mask of 16 finished bits) or a conversion to float. Weights stay in

@@ -28,7 +28,7 @@
 //
 //   registers: planes 3 or 4 | masks of 64 channels 12 or 16 | places, spread 5;
 //              tables 4, digits 2 | halves 4 | v 8, products, residuals or masks 8 |
-//              multiplier 4, bias 4
+//              multiplier 4, bias 4 | threshold 4, once products are gone
 //
 // Origin: our own; bit-sliced counters are old, and this is the depthwise layer that the paper's
 // matrix kernel does not cover.

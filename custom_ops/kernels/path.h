@@ -73,8 +73,9 @@ struct MemoryWeights {
 // zeros to a multiple of kEndBlock outputs.
 //
 // Where a kernel gives packed signs of v as well, sign n is v >= sign_threshold[n]: the shift of a
-// layer that reads v as one bit. Thresholds are finite and not subnormal; a thread that takes
-// subnormals for zeros makes none. Null stands for zeros, by the rule of KernelPath::pack.
+// layer that reads v as one bit. Thresholds are finite and not subnormal. v may be subnormal only
+// on a thread that does not take subnormals for zeros. Null stands for zeros, by the rule of
+// KernelPath::pack.
 struct FloatEnd {
   const float* multiplier = nullptr;
   const float* bias = nullptr;
@@ -198,8 +199,8 @@ struct KernelPath {
   // fused, and summed in any order.
   //
   // `weights` is (taps, outputs rounded up to 16), 64-byte aligned. `out`, (out_h * out_w,
-  // outputs), and `signs` may be null. Without thresholds a positive slope keeps signs, even where
-  // its product becomes zero. An infinity or NaN in x may spread to neighbouring positions.
+  // outputs), and `signs` may be null. A positive slope may keep a negative sign where its product
+  // becomes zero. An infinity or NaN in x may spread to neighbouring positions.
   void (*float_conv)(const float* x, const FloatConvShape& shape, const float* weights,
                      const FloatConvEnd& end, float* out, uint32_t* signs, int64_t signs_stride);
   // y[n] = bias[n] + sum over k of w[n][k] * x[k]; `w` is (outputs, inputs).

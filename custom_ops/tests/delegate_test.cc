@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "custom_ops/tests/example_nodes.h"
+#include "custom_ops/tests/flush_subnormals.h"
 #include "gtest/gtest.h"
 
 extern "C" {
@@ -198,48 +199,58 @@ TEST_F(DelegateTest, AFusedStackOfDualScaleLayersAgreesWithItsNodesOneByOne) {
 }
 
 // Layers that shift, as a BiFSMN with thresholds has them: behind a convolution whose rows a dense
-// layer flattens, behind one another, beside residuals, and two that disagree about one input.
+// layer flattens, behind one another, beside residuals and a dual scale layer; two that share a
+// shift, and two that disagree. With `tiny` most values between them are subnormal.
 struct ShiftedStack {
   FakeInterpreter interpreter;
   TestData data;
-  int x = -1;
+  bool tiny;
+  int x = -1, shift = -1;
   std::vector<int> made;  // of every node
 
-  explicit ShiftedStack(int seed) : data(seed) {
+  explicit ShiftedStack(int seed, bool tiny = false) : data(seed), tiny(tiny) {
     x = interpreter.AddTensor(abi::kFloat32, {2, 8, 6, 16});
-    const int conv = Add("BifsmnConv2D", x, {32, 5}, {2, 8, 6, 32}, 16, true, -1,
+    const int conv = Add("BifsmnConv2D", x, {32, 5}, {2, 8, 6, 32}, 16, 1, -1,
                          {{"kernel_h", 3}, {"kernel_w", 3}, {"pad_h", 1}, {"pad_w", 1}});
-    const int fc = Add("BifsmnDense", conv, {64, 6}, {2, 8, 64}, 192, true);
+    const int fc = Add("BifsmnDense", conv, {64, 6}, {2, 8, 64}, 192, 1);
     const int memory =
-        Add("BifsmnMemory", fc, {5, 2}, {2, 8, 64}, 64, true, fc, {{"look_back", 2}});
-    const int inner = Add("BifsmnDense", memory, {96, 2}, {2, 8, 96}, 64, true);
-    const int block = Add("BifsmnDense", inner, {64, 3}, {2, 8, 64}, 96, true, memory);
-    const int narrow = Add("BifsmnDense", block, {40, 2}, {2, 8, 40}, 64, true);
-    Add("BifsmnDense", narrow, {64, 2}, {2, 8, 64}, 40, true, block);
-    Add("BifsmnDense", block, {32, 2}, {2, 8, 32}, 64, true);
-    Add("BifsmnDense", fc, {32, 2}, {2, 8, 32}, 64, false);
-    // Not fused: thresholds that differ between rows, in front of a dense layer.
-    Add("BifsmnDense", inner, {33, 24}, {2, 33}, 8 * 96, true);
+        Add("BifsmnMemory", fc, {5, 2}, {2, 8, 64}, 64, 1, fc, {{"look_back", 2}});
+    shift = Floats(64);
+    const int inner = Add("BifsmnDense", memory, {96, 2}, {2, 8, 96}, 64, 1);
+    const int other = Add("BifsmnDense", memory, {64, 2}, {2, 8, 64}, 64, 1);
+    shift = -1;
+    const int block = Add("BifsmnDense", inner, {64, 3}, {2, 8, 64}, 96, 1, memory);
+    const int narrow = Add("BifsmnDense", block, {40, 2}, {2, 8, 40}, 64, 1);
+    Add("BifsmnDense", narrow, {64, 2}, {2, 8, 64}, 40, 1, block);
+    Add("BifsmnDense", block, {32, 2}, {2, 8, 32}, 64, 1);  // another shift than that of `narrow`
+    Add("BifsmnDense", other, {32, 2}, {2, 8, 32}, 64, 1);
+    Add("BifsmnDense", other, {32, 2}, {2, 8, 32}, 64, 2);
+    Add("BifsmnDense", fc, {32, 2}, {2, 8, 32}, 64, 0);
+    // Not fused: what is compared differs between rows, in front of a dense layer.
+    Add("BifsmnDense", inner, {33, 24}, {2, 33}, 8 * 96, 1);
+  }
+
+  int Floats(int count, float size = 1.0f) {
+    std::vector<float> values = data.Floats(count);
+    for (float& value : values) value *= size;
+    return interpreter.AddConstant(abi::kFloat32, {count}, values);
   }
 
   int Add(const char* name, int from, const std::vector<int>& weights, const std::vector<int>& shape,
-          int channels, bool shifted, int residual = -1, std::vector<Attribute> attributes = {}) {
+          int channels, int shifts, int residual = -1, std::vector<Attribute> attributes = {}) {
     const int outputs = shape.back();
-    const auto floats = [&](int count) {
-      return interpreter.AddConstant(abi::kFloat32, {count}, data.Floats(count));
-    };
-    const bool memory = std::string(name) == "BifsmnMemory";
     int bits = channels;
-    if (memory) bits = outputs;
+    if (std::string(name) == "BifsmnMemory") bits = outputs;
     if (std::string(name) == "BifsmnConv2D") bits = 9 * channels;
+    const float size = tiny ? 1e-39f : 1.0f;
     std::vector<int> inputs = {
         from, interpreter.AddConstant(abi::kInt32, weights, data.Bits(weights[0], bits)),
-        floats(outputs), floats(outputs)};
+        Floats(outputs, size), Floats(outputs, size)};
     if (residual >= 0) inputs.push_back(residual);
-    if (shifted) {
-      inputs.push_back(floats(channels));
-      attributes.emplace_back("shifts", 1);
+    for (int i = 0; i < shifts; ++i) {
+      inputs.push_back(shift >= 0 ? shift : Floats(channels, tiny ? 0.0f : 1.0f));
     }
+    if (shifts > 0) attributes.emplace_back("shifts", shifts);
     const float slopes[] = {1.0f, 0.25f, 2.0f, -0.1f, 0.0f};
     attributes.emplace_back("slope", slopes[data.Int(0, 4)]);
     attributes.emplace_back("channels", channels);
@@ -249,32 +260,92 @@ struct ShiftedStack {
     return out;
   }
 
-  void Feed() {
-    const auto values = TestData(13).Floats(2 * 8 * 6 * 16);
+  void Feed(int batch = 2) {
+    const auto values = TestData(13).Floats(batch * 8 * 6 * 16);
     interpreter.SetData(x, values.data(), values.size() * 4);
   }
 };
+
+// Invokes both, and compares some tensors.
+void ExpectEqual(ShiftedStack* fused, ShiftedStack* single, const std::vector<int>& tensors,
+                 int batch = 2) {
+  fused->Feed(batch), single->Feed(batch);
+  ASSERT_EQ(fused->interpreter.Invoke(), abi::kOk) << fused->interpreter.errors();
+  ASSERT_EQ(single->interpreter.Invoke(), abi::kOk);
+  for (const int tensor : tensors) {
+    ASSERT_EQ(fused->interpreter.Data<uint8_t>(tensor), single->interpreter.Data<uint8_t>(tensor))
+        << "tensor " << tensor;
+  }
+}
 
 TEST_F(DelegateTest, AFusedStackOfShiftedLayersAgreesWithItsNodesOneByOne) {
   for (int seed = 0; seed < 40; ++seed) {
     SCOPED_TRACE(seed);
     ShiftedStack fused(seed), single(seed);
     // What nobody outside asks for is kept as bits; those are the last nodes, or all of them.
-    std::vector<int> keep(fused.made.end() - 4, fused.made.end());
+    std::vector<int> keep(fused.made.end() - 6, fused.made.end());
     if (seed % 4 == 0) keep = fused.made;
     ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
     ASSERT_EQ(fused.interpreter.partitions(), 1);
     ASSERT_EQ(single.interpreter.Prepare(), abi::kOk) << single.interpreter.errors();
-    for (int round = 0; round < 2; ++round) {
-      fused.Feed(), single.Feed();
-      ASSERT_EQ(fused.interpreter.Invoke(), abi::kOk) << fused.interpreter.errors();
-      ASSERT_EQ(single.interpreter.Invoke(), abi::kOk);
-      for (const int tensor : keep) {
-        ASSERT_EQ(fused.interpreter.Data<uint8_t>(tensor),
-                  single.interpreter.Data<uint8_t>(tensor)) << "tensor " << tensor;
+    for (int round = 0; round < 2; ++round) ExpectEqual(&fused, &single, keep);
+    for (const int batch : {1, 3}) {
+      for (ShiftedStack* stack : {&fused, &single}) {
+        stack->interpreter.Resize(stack->x, {batch, 8, 6, 16});
+        ASSERT_EQ(stack->interpreter.Prepare(), abi::kOk) << stack->interpreter.errors();
       }
+      ExpectEqual(&fused, &single, keep, batch);
     }
   }
+}
+
+TEST_F(DelegateTest, ShiftsDoNotDependOnWhatAThreadDoesToSubnormals) {
+  for (int seed = 0; seed < 40; ++seed) {
+    SCOPED_TRACE(seed);
+    ShiftedStack fused(seed, true), single(seed, true);
+    const std::vector<int> keep(fused.made.end() - 6, fused.made.end());
+    const FlushSubnormals flush;
+    ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
+    ASSERT_EQ(single.interpreter.Prepare(), abi::kOk) << single.interpreter.errors();
+    ExpectEqual(&fused, &single, keep);
+  }
+}
+
+// One output that no dot product sets, others with negative multipliers.
+TEST_F(DelegateTest, AShiftBeyondTheRangeOfTheLargestReduction) {
+  constexpr int kChannels = 32767, kOutputs = 32;
+  const auto make = [](FakeInterpreter* interpreter) {
+    TestData data(1);
+    std::vector<float> shift(kOutputs, 0.0f);
+    shift[5] = 1e4f;
+    const auto reals = [&](int count, float value) {
+      return interpreter->AddConstant(abi::kFloat32, {count}, std::vector<float>(count, value));
+    };
+    const int x = interpreter->AddTensor(abi::kFloat32, {2, kChannels});
+    const int inner = interpreter->AddTensor(abi::kFloat32, {2, kOutputs});
+    const int out = interpreter->AddTensor(abi::kFloat32, {2, 4});
+    interpreter->AddNode(
+        "BifsmnDense", Pack({{"channels", kChannels}}),
+        {x, interpreter->AddConstant(abi::kInt32, {kOutputs, 1024}, data.Bits(kOutputs, kChannels)),
+         reals(kOutputs, -0.01f), reals(kOutputs, 0.0f)}, {inner});
+    interpreter->AddNode(
+        "BifsmnDense", Pack({{"channels", kOutputs}, {"shifts", 1}}),
+        {inner, interpreter->AddConstant(abi::kInt32, {4, 1}, data.Bits(4, kOutputs)),
+         reals(4, 1.0f), reals(4, 0.0f),
+         interpreter->AddConstant(abi::kFloat32, {kOutputs}, shift)}, {out});
+    return std::make_pair(x, out);
+  };
+  FakeInterpreter fused, single;
+  const auto tensors = make(&fused);
+  make(&single);
+  ASSERT_EQ(fused.Prepare(delegate_), abi::kOk) << fused.errors();
+  ASSERT_EQ(single.Prepare(), abi::kOk) << single.errors();
+  const auto values = TestData(2).Floats(2 * kChannels);
+  for (FakeInterpreter* interpreter : {&fused, &single}) {
+    interpreter->SetData(tensors.first, values.data(), values.size() * 4);
+    ASSERT_EQ(interpreter->Invoke(), abi::kOk) << interpreter->errors();
+  }
+  EXPECT_EQ(fused.Data<float>(tensors.second), single.Data<float>(tensors.second));
 }
 
 TEST_F(DelegateTest, ReportsAShiftThatIsNotSound) {

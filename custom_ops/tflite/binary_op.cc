@@ -18,6 +18,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <string>
 
 #include "custom_ops/kernels/bits.h"
@@ -54,14 +55,29 @@ bool CheckConstant(const TensorView& view, const char* name, abi::Type type, int
   return true;
 }
 
-// So that no difference from a shift is subnormal, in any host.
-float NormalOrZero(float value) { return std::fabs(value) < FLT_MIN ? 0.0f : value; }
-
 bool CheckReals(const TensorView& view, const char* name, Error* error) {
   if (view.type != abi::kFloat32 && view.type != abi::kFloat16) {
     return error->Set("%s should be float32 or float16. Received: %s", name, TypeName(view.type));
   }
   return CheckConstant(view, name, view.type, 1, error);
+}
+
+bool CheckShift(const TensorView& view, int channels, std::vector<float>* shift, Error* error) {
+  if (!CheckConstant(view, "shift", abi::kFloat32, 1, error)) return false;
+  if (view.shape[0] != channels) {
+    return error->Set("shift should have shape (%d), one entry per input channel. Received: %s",
+                      channels, ToString(view.shape).c_str());
+  }
+  CopyConstant(view, channels, shift);
+  for (int c = 0; c < channels; ++c) {
+    float& value = (*shift)[c];
+    if (!std::isfinite(value)) {
+      return error->Set("shift should be finite. Received: %g for channel %d", value, c);
+    }
+    // So no difference from a shift is subnormal, in any host.
+    if (std::fabs(value) < FLT_MIN) value = 0.0f;
+  }
+  return true;
 }
 
 }  // namespace
@@ -140,53 +156,39 @@ bool BinaryOp::PrepareShifts(const TensorView& x, const std::vector<TensorView>&
                       "int16 thresholds", shifts_);
   }
   for (size_t i = 0; i < shifts.size(); ++i) {
-    if (!CheckConstant(shifts[i], "shift", abi::kFloat32, 1, error)) return false;
-    if (shifts[i].shape[0] != channels_) {
-      return error->Set("shift should have shape (%d), one entry per input channel. Received: %s",
-                        channels_, ToString(shifts[i].shape).c_str());
-    }
-    CopyConstant(shifts[i], channels_, &shift_[i]);
-    for (int c = 0; c < channels_; ++c) {
-      float& value = shift_[i][c];
-      if (!std::isfinite(value)) {
-        return error->Set("shift should be finite. Received: %g for channel %d", value, c);
-      }
-      value = NormalOrZero(value);
-    }
+    std::vector<float> values;
+    if (!CheckShift(shifts[i], channels_, &values, error)) return false;
+    shift_[i].Assign((channels_ + kEndBlock - 1) / kEndBlock * kEndBlock);
+    std::copy(values.begin(), values.end(), shift_[i].data());
   }
   return true;
 }
 
-bool BinaryOp::ReadThresholds(const std::vector<TensorView>& inputs,
-                              std::vector<float>* thresholds) const {
-  if (shifts_ != kShifted || inputs.size() < 4) return false;
-  const TensorView& shift = inputs.back();
+bool BinaryOp::ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const {
   Error ignored;
-  if (!CheckConstant(shift, "shift", abi::kFloat32, 1, &ignored) || shift.shape[0] != channels_) {
-    return false;
-  }
-  CopyConstant(shift, channels_, thresholds);
-  for (float& value : *thresholds) {
-    if (!std::isfinite(value)) return false;
-    value = NormalOrZero(value);
+  return shifts_ == kShifted && !inputs.empty() &&
+         CheckShift(inputs.back(), channels_, shift, &ignored);
+}
+
+bool BinaryOp::TakeSigns(const SignsWanted& signs) {
+  sign_parts_ = 1;
+  sign_shift_.Assign(0);
+  if (to_bits_) return false;  // they are made already
+  if (signs.shift == nullptr) return true;
+  const int64_t count = static_cast<int64_t>(signs.shift->size());
+  if (count == 0 || count % outputs_ != 0 || !TakesParts(count / outputs_)) return false;
+  sign_parts_ = count / outputs_;
+  sign_shift_.Assign(sign_parts_ * padded());
+  for (int64_t i = 0; i < count; ++i) {
+    sign_shift_[i / outputs_ * padded() + i % outputs_] = (*signs.shift)[i];
   }
   return true;
 }
 
-void BinaryOp::TakeThresholds(const SignsWanted& signs) {
-  parts_ = 1;
-  sign_thresholds_.Assign(0);
-  if (signs.thresholds == nullptr || to_bits_) return;
-  const int64_t count = static_cast<int64_t>(signs.thresholds->size());
-  if (count == 0 || count % outputs_ != 0 || !TakesParts(count / outputs_)) return;
-  parts_ = count / outputs_;
-  sign_thresholds_.Assign(parts_ * padded());
-  for (int64_t i = 0; i < count; ++i) {
-    sign_thresholds_[i / outputs_ * padded() + i % outputs_] = (*signs.thresholds)[i];
-  }
-}
-
-bool BinaryOp::FindThresholds() {
+bool BinaryOp::FoldIntoThresholds() {
+  // As Eval computes it, whatever this thread does to subnormals.
+  std::optional<StrictFloats> strict;
+  if (reads() != Reads::kSigns) strict.emplace();
   // Without unused bits the rows may be flattened.
   if (!(slope_ >= 0.0f) || outputs_ % kWordBits != 0) return false;
   const int reduction = Reduction();
@@ -194,9 +196,6 @@ bool BinaryOp::FindThresholds() {
   for (int n = 0; n < outputs_; ++n) {
     if (!std::isfinite(multiplier_[n]) || !std::isfinite(bias_[n])) return false;
     negated[n] = multiplier_[n] < 0.0f;
-  }
-  if (std::find(negated.begin(), negated.end(), true) != negated.end() && !Negate(negated)) {
-    return false;
   }
   // Rounding keeps the order: the value grows with the dot product, and so does its sign. A
   // positive slope keeps the sign but for what becomes too small a number.
@@ -206,11 +205,11 @@ bool BinaryOp::FindThresholds() {
     if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
     return threshold == nullptr ? IsPositive(v) != 0 : v >= *threshold;
   };
-  thresholds_.resize(parts_ * outputs_);
+  thresholds_.resize(sign_parts_ * outputs_);
   for (size_t i = 0; i < thresholds_.size(); ++i) {
     const int64_t n = i % outputs_;
     const float* threshold =
-        has_thresholds() ? &sign_thresholds_[i / outputs_ * padded() + n] : nullptr;
+        has_sign_shift() ? &sign_shift_[i / outputs_ * padded() + n] : nullptr;
     const float multiplier = std::fabs(multiplier_[n]);
     int low = -reduction, high = reduction + 1;  // the threshold lies in [low, high]
     while (low < high) {
@@ -221,10 +220,11 @@ bool BinaryOp::FindThresholds() {
         low = middle + 1;
       }
     }
-    thresholds_[i] = static_cast<int16_t>(std::min(low, 32767));
     if (low > 32767) return false;
+    thresholds_[i] = static_cast<int16_t>(low);
   }
-  return true;
+  // Last, since it cannot be taken back.
+  return std::find(negated.begin(), negated.end(), true) == negated.end() || Negate(negated);
 }
 
 int BinaryOp::Limit(int valid, int threshold) {
@@ -260,7 +260,7 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   Product(weights.shape, &words);
   std::vector<uint32_t> stored;
   CopyConstant(weights, words, &stored);
-  TakeThresholds(signs);
+  const bool has_signs = TakeSigns(signs);
   Shape shape;
   if (!Plan(x, weights.shape, stored, &shape, error)) return false;
 
@@ -280,10 +280,7 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   }
   has_residual_ = inputs.size() == 5;
   empty_ = elements == 0;
-  const bool ignored = signs.thresholds != nullptr && !has_thresholds();
-  if (signs.only && !ignored && !to_bits_ && !has_residual_ && !is_dual()) {
-    to_bits_ = FindThresholds();
-  }
+  if (signs.only && has_signs && !has_residual_ && !is_dual()) to_bits_ = FoldIntoThresholds();
   if (to_bits_) PlanBits();
   *output = std::move(shape);
   return true;
@@ -291,7 +288,7 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
 
 void BinaryOp::Eval(const Operands& operands) {
   if (empty_) return;
-  if (!needs_floats()) return Run(operands);
+  if (reads() == Reads::kSigns) return Run(operands);
   const StrictFloats strict;
   Run(operands);
 }

@@ -45,15 +45,17 @@ class BinaryOp : public Op {
   bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
                const SignsWanted& signs, Shape* output, Error* error) override;
 
-  bool has_thresholds() const override { return sign_thresholds_.size() > 0; }
-  bool ReadThresholds(const std::vector<TensorView>& inputs,
-                      std::vector<float>* thresholds) const override;
+  bool has_sign_shift() const override { return sign_shift_.size() > 0; }
 
   bool to_bits() const override { return to_bits_; }
   int outputs() const override { return outputs_; }
   bool has_residual() const override { return has_residual_; }
-  bool needs_floats() const override { return shifts_ != kUnshifted; }
-  bool reads_one_bit() const override { return shifts_ != kDualScale; }
+  Reads reads() const override {
+    return shifts_ == kUnshifted ? Reads::kSigns
+           : shifts_ == kShifted ? Reads::kShiftedSigns
+                                 : Reads::kFloats;
+  }
+  bool ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const override;
   // -1 if the rows are flattened and have unused bits.
   int64_t PreferredStride(int64_t words) const override {
     return is_dual() ? -1 : PackedStride(words);
@@ -75,7 +77,8 @@ class BinaryOp : public Op {
   virtual bool Plan(const TensorView& x, const Shape& weights_shape,
                     const std::vector<uint32_t>& weights, Shape* lead, Error* error) = 0;
 
-  // Whether thresholds of signs may differ between `parts` neighbouring rows of the output.
+  // Whether what signs are compared with may differ between `parts` neighbouring rows of the
+  // output.
   virtual bool TakesParts(int64_t parts) const { return parts == 1; }
 
   // Largest possible |dot|.
@@ -91,11 +94,11 @@ class BinaryOp : public Op {
 
   int channels() const { return channels_; }
   const KernelPath& path() const { return *path_; }
-  // Row r of the output has the thresholds of part r % parts(), for bits and for signs.
-  int64_t parts() const { return parts_; }
+  // Row r of the output has the thresholds of part r % sign_parts(), for bits and for signs.
+  int64_t sign_parts() const { return sign_parts_; }
   const int16_t* thresholds(int64_t part = 0) const { return &thresholds_[part * outputs_]; }
   FloatEnd float_end(int64_t part = 0) const {
-    const float* signs = has_thresholds() ? sign_thresholds_.data() + part * padded() : nullptr;
+    const float* signs = has_sign_shift() ? sign_shift_.data() + part * padded() : nullptr;
     return {multiplier_.data(), bias_.data(), slope_, residual_first_, signs};
   }
   // Outputs rounded up to whole blocks.
@@ -125,9 +128,10 @@ class BinaryOp : public Op {
   bool PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type output_type, Error* error);
   // `shifts` are the last inputs. After PrepareEpilogue.
   bool PrepareShifts(const TensorView& x, const std::vector<TensorView>& shifts, Error* error);
-  void TakeThresholds(const SignsWanted& signs);
+  // Whether signs can be had as wanted. After PrepareEpilogue.
+  bool TakeSigns(const SignsWanted& signs);
   // Turns a float epilogue into thresholds of the same signs, if there are such.
-  bool FindThresholds();
+  bool FoldIntoThresholds();
 
   const KernelPath* path_ = nullptr;
   int channels_ = 0;
@@ -142,9 +146,9 @@ class BinaryOp : public Op {
   bool has_residual_ = false;
   int shifts_ = kUnshifted;
   AlignedBuffer<float> shift_[2];
-  int64_t parts_ = 1;
-  AlignedBuffer<float> sign_thresholds_;  // (parts_, padded()), or empty
-  std::vector<int16_t> thresholds_;       // (parts_, outputs_)
+  int64_t sign_parts_ = 1;
+  AlignedBuffer<float> sign_shift_;  // (sign_parts_, padded()), or empty
+  std::vector<int16_t> thresholds_;  // (sign_parts_, outputs_)
 };
 
 }  // namespace bifsmn

@@ -152,7 +152,7 @@ class Conv2DOp : public BinaryOp {
  private:
   void PlanWeights() {
     path().dense_prepare(stored_.data(), outputs(), geometry_.reduction(), &weights_);
-    positions_.Assign(geometry_, stored_.data(), outputs(), parts());
+    positions_.Assign(geometry_, stored_.data(), outputs(), sign_parts());
   }
 
   int64_t Pixels() const { return int64_t{geometry_.height} * geometry_.width; }

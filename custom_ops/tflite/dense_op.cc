@@ -31,8 +31,8 @@ constexpr int64_t kDualTileRows = 8;
 class DenseOp : public BinaryOp {
  protected:
   int64_t PackedStride(int64_t words) const override {
-    if (parts_ == 1) return weights_.a_stride;
-    return words * parts_ == weights_.words && channels() % kWordBits == 0 ? words : -1;
+    if (x_parts_ == 1) return weights_.a_stride;
+    return words * x_parts_ == weights_.words && channels() % kWordBits == 0 ? words : -1;
   }
 
   bool ReadAttributes(Attributes*, Error*) override { return true; }
@@ -49,8 +49,8 @@ class DenseOp : public BinaryOp {
     lead->assign(x.shape.begin(), x.shape.end() - trailing);
     if (!Product(*lead, &rows_)) return error->Set("x has too many rows");
     if (!CheckWeights(weights_shape, weights, outputs(), channels(), error)) return false;
-    parts_ = 1;
-    for (int i = 1; i < trailing; ++i) parts_ *= x.shape[x.rank() - 1 - i];
+    x_parts_ = 1;
+    for (int i = 1; i < trailing; ++i) x_parts_ *= x.shape[x.rank() - 1 - i];
     stored_ = weights;
     path().dense_prepare(stored_.data(), outputs(), channels(), &weights_);
     const int64_t tile = std::min(rows_, is_dual() ? kDualTileRows : kTileRows);
@@ -84,17 +84,17 @@ class DenseOp : public BinaryOp {
   void Run(const Operands& o) override {
     if (is_dual()) return RunDual(o);
     // Rows that lie as the kernels read them, or else a copy.
-    const int64_t stride = o.x_stride == 0 ? WordsFor(channels()) / parts_ : o.x_stride;
+    const int64_t stride = o.x_stride == 0 ? WordsFor(channels()) / x_parts_ : o.x_stride;
     const bool clean = o.x_stride != 0 || (!x_is_float() && channels() % kWordBits == 0);
     const bool aligned = reinterpret_cast<uintptr_t>(o.x) % kRowAlignment == 0;
-    if (clean && aligned && stride * parts_ == weights_.a_stride &&
-        (parts_ == 1 || stride * parts_ == weights_.words)) {
+    if (clean && aligned && stride * x_parts_ == weights_.a_stride &&
+        (x_parts_ == 1 || stride * x_parts_ == weights_.words)) {
       Multiply(static_cast<const uint32_t*>(o.x), 0, rows_, o);
       return;
     }
     for (int64_t r = 0; r < rows_; r += kTileRows) {
       const int64_t count = std::min(kTileRows, rows_ - r);
-      CopyRows(o, r, count, channels(), parts_, scratch_.data(), weights_.a_stride);
+      CopyRows(o, r, count, channels(), x_parts_, scratch_.data(), weights_.a_stride);
       Multiply(scratch_.data(), r, count, o);
     }
   }
@@ -162,7 +162,7 @@ class DenseOp : public BinaryOp {
   }
 
   int64_t rows_ = 0;
-  int64_t parts_ = 1;  // rows of x's last dimension that form a row
+  int64_t x_parts_ = 1;  // rows of x's last dimension that form a row
   std::vector<uint32_t> stored_;
   DenseWeights weights_;
   AlignedBuffer<int16_t> limits_;

@@ -51,9 +51,12 @@ struct SignsWanted {
   // Nothing of the output but its signs.
   bool only = false;
   // What the values are compared with, or null for zero: for a number of rows of the output, one
-  // behind the other, which repeat until its end. The values are finite and not subnormal.
-  const std::vector<float>* thresholds = nullptr;
+  // behind the other, which repeat until its end. Finite and not subnormal.
+  const std::vector<float>* shift = nullptr;
 };
+
+// What an operator makes of its x, when that is float32: signs, signs of x - shift, or more.
+enum class Reads { kSigns, kShiftedSigns, kFloats };
 
 class Op {
  public:
@@ -75,16 +78,9 @@ class Op {
   virtual bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
                        const SignsWanted& signs, Shape* output, Error* error) = 0;
 
-  // Whether the signs that it gives are those of the wanted thresholds. If not, what was wanted is
+  // Whether the signs that it gives are those of the wanted shift. If not, what was wanted is
   // ignored as a whole. Valid after Prepare.
-  virtual bool has_thresholds() const { return false; }
-  // For an operator that reads x as one bit of x - threshold each: these thresholds, as wanted of
-  // the operator that makes x. False for any other, and where `inputs` are not sound, which
-  // Prepare reports. Valid after Init.
-  virtual bool ReadThresholds(const std::vector<TensorView>& inputs,
-                              std::vector<float>* thresholds) const {
-    return false;
-  }
+  virtual bool has_sign_shift() const { return false; }
 
   // Whether the output is packed bits. Valid after Prepare.
   virtual bool to_bits() const { return false; }
@@ -92,13 +88,15 @@ class Op {
   virtual int outputs() const = 0;
   // Valid after Prepare.
   virtual bool has_residual() const { return false; }
-  // Whether x has to come as floats even if the signs of x are there. Those of its own thresholds
-  // serve as well. Valid after Init.
-  virtual bool needs_floats() const { return true; }
-  // Whether one bit of each value of x is all that it reads. Valid after Init.
-  virtual bool reads_one_bit() const { return false; }
+  // Valid after Init.
+  virtual Reads reads() const { return Reads::kFloats; }
+  // The shift of an operator that reads() shifted signs, as its maker of x may want it. False where
+  // `inputs` are not sound, which Prepare reports. Valid after Init.
+  virtual bool ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const {
+    return false;
+  }
   // The distance in words of packed rows of x, of `words` words each, that this operator reads in
-  // place; any other is copied. -1 if it cannot read x as packed rows, but for needs_floats().
+  // place; any other is copied. -1 if it cannot read x as packed rows, whatever they are signs of.
   // Valid after Prepare.
   virtual int64_t PreferredStride(int64_t words) const { return -1; }
 

@@ -139,7 +139,14 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
     step.x_step = producer(BinaryOp::kX);
     step.residual_step = producer(BinaryOp::kResidual);
     step.host = IsWanted(step.output);
-    step.signs_fit = false;
+    step.shift.clear();
+    step.x_is_shifted = false;
+    // What is not sound with them the step's own Prepare reports.
+    Error ignored;
+    std::vector<TensorView> inputs;
+    if (step.op->reads() == Reads::kShiftedSigns && ReadInputs(context, step, &inputs, &ignored)) {
+      step.op->ReadShift(inputs, &step.shift);
+    }
     producers[step.output] = static_cast<int>(i);
   }
   if (stem_ != nullptr) {
@@ -186,36 +193,42 @@ bool Partition::PrepareStem(abi::Context* context, Error* error) {
     abi::Tensor* tensor = TensorAt(context, made.tensor, error);
     if (tensor == nullptr || !Resize(context, tensor, made.shape, error)) return false;
   }
-  std::vector<float> thresholds;
-  if (!FindThresholds(context, kStem, &thresholds)) thresholds.clear();
-  if (stem_->SetSignThresholds(thresholds)) UseThresholds(kStem);
+  const std::vector<float>* shift = CommonShift(kStem);
+  if (stem_->SetSignShift(shift == nullptr ? std::vector<float>() : *shift)) UseShift(kStem);
+  bool floats = false, signs = false;
+  for (const Step& step : steps_) {
+    if (step.x_step == kStem) (step.NeedsFloats() ? floats : signs) = true;
+  }
+  const int64_t channels = stem_->shape().back();
+  stem_signs_.Assign(signs ? stem_->positions() * WordsFor(channels) : 0);
+  stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
   return true;
 }
 
-bool Partition::FindThresholds(abi::Context* context, int made,
-                               std::vector<float>* thresholds) const {
-  bool found = false;
+bool Partition::ReadInputs(abi::Context* context, const Step& step,
+                           std::vector<TensorView>* inputs, Error* error) {
+  inputs->assign(step.inputs.size(), TensorView());
+  for (size_t i = 0; i < inputs->size(); ++i) {
+    const abi::Tensor* host = TensorAt(context, step.inputs[i], error);
+    if (host == nullptr || !(*inputs)[i].Assign(*host, error)) return false;
+  }
+  return true;
+}
+
+const std::vector<float>* Partition::CommonShift(int made) const {
+  const std::vector<float>* found = nullptr;
   for (const Step& step : steps_) {
-    if (step.x_step != made) continue;
-    if (!step.op->needs_floats()) return false;  // compares with zero
-    std::vector<TensorView> inputs(step.inputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      Error ignored;
-      const abi::Tensor* tensor = TensorAt(context, step.inputs[i], &ignored);
-      if (tensor == nullptr || !inputs[i].Assign(*tensor, &ignored)) return false;
-    }
-    std::vector<float> read;
-    if (!step.op->ReadThresholds(inputs, &read)) continue;
-    if (found && read != *thresholds) return false;
-    *thresholds = std::move(read);
-    found = true;
+    if (step.x_step != made || step.op->reads() == Reads::kFloats) continue;
+    if (step.op->reads() == Reads::kSigns) return nullptr;  // of x itself
+    if (found != nullptr && step.shift != *found) return nullptr;
+    found = &step.shift;
   }
   return found;
 }
 
-void Partition::UseThresholds(int made) {
+void Partition::UseShift(int made) {
   for (Step& step : steps_) {
-    if (step.x_step == made) step.signs_fit = step.op->reads_one_bit();
+    if (step.x_step == made && step.op->reads() == Reads::kShiftedSigns) step.x_is_shifted = true;
   }
 }
 
@@ -224,9 +237,8 @@ bool Partition::OnlySigns(size_t index, bool shifted) const {
   if (steps_[index].host || classifier_step_ == made || stem_step_ == made) return false;
   for (const Step& step : steps_) {
     if (step.residual_step == made) return false;
-    if (step.x_step == made && step.op->needs_floats() && !(shifted && step.op->reads_one_bit())) {
-      return false;
-    }
+    const Reads wanted = shifted ? Reads::kShiftedSigns : Reads::kSigns;
+    if (step.x_step == made && step.op->reads() != wanted) return false;
   }
   return true;
 }
@@ -234,11 +246,9 @@ bool Partition::OnlySigns(size_t index, bool shifted) const {
 bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
   Step& step = steps_[index];
   std::vector<TensorView> inputs;
-  for (size_t i = 0; i < step.inputs.size(); ++i) {
-    const abi::Tensor* host = TensorAt(context, step.inputs[i], error);
-    if (host == nullptr) return false;
-    TensorView view;
-    if (!view.Assign(*host, error)) return false;
+  if (!ReadInputs(context, step, &inputs, error)) return false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    TensorView& view = inputs[i];
     const int producer = i == BinaryOp::kX          ? step.x_step
                          : i == BinaryOp::kResidual ? step.residual_step
                                                     : +kHost;
@@ -248,17 +258,15 @@ bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
       view.constant = false;
       view.data = nullptr;
     }
-    inputs.push_back(std::move(view));
   }
   abi::Tensor* output = TensorAt(context, step.output, error);
-  std::vector<float> thresholds;
-  const bool shifted = FindThresholds(context, static_cast<int>(index), &thresholds);
-  const SignsWanted signs = {OnlySigns(index, shifted), shifted ? &thresholds : nullptr};
+  const std::vector<float>* shift = CommonShift(static_cast<int>(index));
+  const SignsWanted signs = {OnlySigns(index, shift != nullptr), shift};
   if (output == nullptr ||
       !step.op->Prepare(inputs, output->type, signs, &step.shape, error)) {
     return false;
   }
-  if (step.op->has_thresholds()) UseThresholds(static_cast<int>(index));
+  if (step.op->has_sign_shift()) UseShift(static_cast<int>(index));
   int64_t elements = 0;
   Product(step.shape, &elements);
   step.bytes = static_cast<size_t>(elements) * 4;  // float32 or int32
@@ -267,7 +275,6 @@ bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
 
 // Chooses how every output is held.
 void Partition::PlanPlaces() {
-  if (stem_ != nullptr) PlanStemPlaces();
   for (size_t i = 0; i < steps_.size(); ++i) {
     Step& step = steps_[i];
     const int64_t words = WordsFor(step.op->outputs());
@@ -293,19 +300,6 @@ void Partition::PlanPlaces() {
     step.signs_stride = stride;
     step.signs.size = rows * stride * 4;
   }
-}
-
-void Partition::PlanStemPlaces() {
-  const int64_t channels = stem_->shape().back(), words = WordsFor(channels);
-  bool floats = false, signs = false;
-  for (Step& reader : steps_) {
-    if (reader.residual_step == kStem) floats = true;
-    if (reader.x_step != kStem) continue;
-    reader.reads_floats = reader.NeedsFloats() || reader.op->PreferredStride(words) < 0;
-    (reader.reads_floats ? floats : signs) = true;
-  }
-  stem_signs_.Assign(signs ? stem_->positions() * words : 0);
-  stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
 }
 
 // First fit by order of execution: an output may take the place of one that no later step reads.
@@ -364,7 +358,7 @@ __attribute__((always_inline)) inline bool Partition::Run(abi::Context* context,
   const auto data = [&](const Step& made) {
     return made.host ? HostData(context, made.output, made.bytes, error) : At(made.place);
   };
-  if (step->x_step == kStem && step->reads_floats) {
+  if (step->x_step == kStem && step->NeedsFloats()) {
     operands.x = stem_wanted_.back();
   } else if (step->x_step == kStem) {
     operands.x = stem_signs_.data();
@@ -385,13 +379,10 @@ __attribute__((always_inline)) inline bool Partition::Run(abi::Context* context,
   }
   const bool has_residual = step->op->has_residual();
   if (has_residual) {
-    const int made = step->residual_step;
-    operands.residual =
-        made == kStem ? stem_wanted_.back()
-                      : reinterpret_cast<const float*>(
-                            made >= 0 ? data(steps_[made])
-                                      : HostData(context, step->inputs[BinaryOp::kResidual],
-                                                 step->bytes, error));
+    operands.residual = reinterpret_cast<const float*>(
+        step->residual_step >= 0 ? data(steps_[step->residual_step])
+                                 : HostData(context, step->inputs[BinaryOp::kResidual],
+                                            step->bytes, error));
   }
   operands.out = data(*step);
   operands.out_stride = step->stride;

@@ -75,9 +75,13 @@ class Partition {
     Place signs;            // of a float output
     int64_t signs_stride = 0;
     bool reads_floats = false;  // whether x has to come as floats if it was made as such
-    bool signs_fit = false;     // whether the signs of x are those of its own thresholds
+    std::vector<float> shift;   // of an operator that reads shifted signs
+    bool x_is_shifted = false;  // whether the signs of x are those of x - shift
 
-    bool NeedsFloats() const { return op->needs_floats() && !signs_fit; }
+    bool NeedsFloats() const {
+      return op->reads() == Reads::kFloats ||
+             (op->reads() == Reads::kShiftedSigns && !x_is_shifted);
+    }
   };
 
   // Reads the real-valued nodes: the first convolution, and the classifier behind all steps.
@@ -92,16 +96,17 @@ class Partition {
                   Error* error);
   bool InitStep(abi::Context* context, int node_index, Step* step, Error* error);
   bool PrepareStep(abi::Context* context, size_t index, Error* error);
-  // The thresholds that all readers of signs of what a step (or kStem) made agree on, if they have
-  // any. What the steps that need floats read is another matter.
-  bool FindThresholds(abi::Context* context, int made, std::vector<float>* thresholds) const;
-  // From now on the readers of what `made` made take its signs for those of their thresholds.
-  void UseThresholds(int made);
-  // Whether later steps use nothing of a step's output but signs. With `shifted` its readers take
-  // signs of their thresholds.
+  // The inputs of a step as the interpreter holds them.
+  static bool ReadInputs(abi::Context* context, const Step& step, std::vector<TensorView>* inputs,
+                         Error* error);
+  // The shift that the readers of a step (or kStem) agree on, as far as signs are all they read; or
+  // null.
+  const std::vector<float>* CommonShift(int made) const;
+  // From now on these readers take its signs for those of x - shift.
+  void UseShift(int made);
+  // Whether later steps use nothing of a step's output but signs; with `shifted`, shifted ones.
   bool OnlySigns(size_t index, bool shifted) const;
   void PlanPlaces();
-  void PlanStemPlaces();
   void PlanArena();
   // The data of a tensor of the interpreter, or null with an error.
   static char* HostData(abi::Context* context, int tensor, size_t bytes, Error* error);

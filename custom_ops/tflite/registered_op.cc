@@ -69,7 +69,9 @@ bool PrepareNode(abi::Context* context, abi::Node* node, Error* error) {
   }
   abi::Tensor* output = TensorAt(context, abi::Data(node->outputs)[0], error);
   Shape shape;
-  if (output == nullptr || !state->op->Prepare(inputs, output->type, {}, &shape, error)) return false;
+  if (output == nullptr || !state->op->Prepare(inputs, output->type, {}, &shape, error)) {
+    return false;
+  }
   int64_t elements = 0;
   Product(shape, &elements);
   state->bytes = static_cast<size_t>(elements) * 4;  // float32 or int32

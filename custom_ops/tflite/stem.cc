@@ -173,10 +173,10 @@ bool Stem::Prepare(const TensorView& x, Error* error) {
   return true;
 }
 
-bool Stem::SetSignThresholds(const std::vector<float>& thresholds) {
-  const bool fits = static_cast<int64_t>(thresholds.size()) == conv_.outputs;
-  sign_threshold_.Assign(fits ? Padded(conv_.outputs) : 0);
-  if (fits) std::copy(thresholds.begin(), thresholds.end(), sign_threshold_.data());
+bool Stem::SetSignShift(const std::vector<float>& shift) {
+  const bool fits = static_cast<int64_t>(shift.size()) == conv_.outputs;
+  sign_shift_.Assign(fits ? Padded(conv_.outputs) : 0);
+  if (fits) std::copy(shift.begin(), shift.end(), sign_shift_.data());
   return fits;
 }
 
@@ -209,7 +209,7 @@ void Stem::Eval(const float* x, const std::vector<float*>& wanted, uint32_t* sig
     }
     float* out = wanted.back();
     path.float_conv(padded_.data(), conv_, weights_.data(),
-                    {bias_.data(), slope_, sign_threshold_.data()},
+                    {bias_.data(), slope_, sign_shift_.data()},
                     out == nullptr ? nullptr : out + b * positions * conv_.outputs,
                     signs == nullptr ? nullptr : signs + b * positions * stride, stride);
   }

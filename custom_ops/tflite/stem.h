@@ -57,7 +57,7 @@ class Stem {
 
   // What the signs of the output are compared with, one value per channel; none for zeros. False,
   // and zeros, if the number is another.
-  bool SetSignThresholds(const std::vector<float>& thresholds);
+  bool SetSignShift(const std::vector<float>& shift);
 
   // `wanted` has a place or null for each of made(). `signs`, or null, is (positions, stride).
   void Eval(const float* x, const std::vector<float*>& wanted, uint32_t* signs, int64_t stride);
@@ -73,7 +73,7 @@ class Stem {
   float slope_ = 1.0f;
   std::vector<Made> made_;
   AlignedBuffer<float> weights_, bias_;
-  AlignedBuffer<float> sign_threshold_;  // or empty
+  AlignedBuffer<float> sign_shift_;  // or empty
 
   int64_t batch_ = 0;
   int height_ = 0, width_ = 0;  // as the convolution sees them, without padding
