@@ -21,8 +21,6 @@ _PAPER_CLIPS = 128
 # Operations per output value for the scaling factors, by binarizer (1 for all others).
 _SCALE_OPERATIONS = {"bnn": 0, "rad": 0, "xnor_net": 2}
 _FLOAT_BYTES = 4
-# What a binarizer learns per layer and needs when deployed; the rest folds or only trains.
-_THRESHOLDS = ("threshold0", "threshold1", "beta")
 # Layer within which the papers' counter met dense layers of Audiomer several times, and how often.
 _REPEATED, _REPETITIONS = "transformer", 4
 
@@ -423,8 +421,10 @@ def _bytes(call, num_norms):
     weights = math.prod(layer.kernel.shape)
     affine = 2 * channels * max(num_norms, 1)
     if _bits(layer) == 1:
-        variables = getattr(layer, "binarizer_variables", {})
-        thresholds = sum(math.prod(variables[n].shape) for n in _THRESHOLDS if n in variables)
+        # What a binarizer learns and needs when deployed; the rest folds or only trains.
+        deployed = _binarizer(layer).deployed(getattr(layer, "binarizer_variables", {}))
+        shifts = () if deployed is None else deployed.shifts
+        thresholds = sum(math.prod(shift.shape) for shift in shifts)
         return _packed(weights) + _FLOAT_BYTES * (affine + thresholds)
     if num_norms > 1:
         return _FLOAT_BYTES * (weights + affine)
