@@ -31,6 +31,14 @@ def test_stages_are_valid_commands_that_follow_each_other(maker, name):
         assert after.start == before.out / "student_last.keras"
 
 
+def test_the_seed_is_that_of_the_package(maker):
+    for name, seed in (("bifsmnv2_sc10", "1"), ("bifsmn_sc10", "0"), ("dfsmn_sc10", "0")):
+        card = (maker.DESTINATION / f"{name}.md").read_text()
+        assert f"seed {seed}" in card
+        for number, stage in enumerate(maker.train_arguments(name, "DATA", "WORK", None), 1):
+            assert f"* **Stage {number}**: `{' '.join(['tools/train.py', *stage])}`" in card
+
+
 def test_card(maker, tmp_path):
     tflite = tmp_path / "x.tflite"
     tflite.write_bytes(b"12345")
