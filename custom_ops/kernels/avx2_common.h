@@ -66,6 +66,11 @@ BIFSMN_INLINE void StoreLanes(float* x, bool full, __m256i mask, __m256 v) {
   }
 }
 
+// What the signs of the outputs n .. n + 7 are compared with.
+BIFSMN_INLINE __m256 ThresholdsAt(const float* sign_threshold, int64_t n) {
+  return sign_threshold == nullptr ? _mm256_setzero_ps() : _mm256_load_ps(sign_threshold + n);
+}
+
 // Writes the bits of the outputs n .. n + 7 of a packed row. Blocks come in ascending order: the
 // first byte of a word clears the others.
 BIFSMN_INLINE void StoreByte(uint32_t* row, int64_t n, unsigned bits) {

@@ -23,6 +23,7 @@
 
 #include "custom_ops/kernels/bits.h"
 #include "custom_ops/kernels/path_x86.h"
+#include "custom_ops/kernels/avx2_common.h"
 
 // A pragma instead of compiler flags: see avx512_common.h.
 #pragma GCC push_options
@@ -32,16 +33,7 @@ namespace bifsmn {
 namespace avx2 {
 namespace {
 
-#define BIFSMN_INLINE inline __attribute__((always_inline))
-
-constexpr int kLanes = 8;
 constexpr int kGroups = kWordBits / kLanes;
-
-BIFSMN_INLINE __m256i LaneMask(int64_t count) {
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count < kLanes ? static_cast<int>(count) : kLanes),
-                            lane);
-}
 
 BIFSMN_INLINE unsigned Bits(__m256 mask) { return static_cast<unsigned>(_mm256_movemask_ps(mask)); }
 
@@ -134,9 +126,7 @@ BIFSMN_INLINE void Ends(const Value& value, int64_t rows, int outputs, const Flo
     const __m256i mask = LaneMask(outputs - n);
     const __m256 multiplier = _mm256_load_ps(end.multiplier + n);
     const __m256 bias = _mm256_load_ps(end.bias + n);
-    const __m256 threshold = end.sign_threshold == nullptr
-                                 ? _mm256_setzero_ps()
-                                 : _mm256_load_ps(end.sign_threshold + n);
+    const __m256 threshold = ThresholdsAt(end.sign_threshold, n);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t at = r * outputs + n;
       __m256 add = _mm256_setzero_ps();

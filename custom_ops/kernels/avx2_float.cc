@@ -51,8 +51,7 @@ class Stores {
       : outputs_(outputs), n_(n), stride_(stride), out_(out), signs_(signs),
         keeps_signs_(end.slope > 0.0f && end.sign_threshold == nullptr),
         slope_(_mm256_set1_ps(end.slope)),
-        threshold_(end.sign_threshold == nullptr ? _mm256_setzero_ps()
-                                                 : _mm256_load_ps(end.sign_threshold + n)),
+        threshold_(ThresholdsAt(end.sign_threshold, n)),
         mask_(LaneMask(outputs - n)),
         lane_bits_(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask_)))) {}
 
@@ -338,8 +337,8 @@ void FloatConv(const float* x, const FloatConvShape& shape, const float* weights
   if (signs != nullptr) {
     ClearTails(signs, int64_t{shape.out_h} * shape.out_w, shape.outputs, stride);
   }
+  const float* bias = end.bias;
   for (int64_t n = 0; n < shape.outputs; n += kBlock) {
-    const float* bias = end.bias;
     const Stores low(shape.outputs, n, end, out, signs, stride);
     const Stores high(shape.outputs, n + kLanes, end, out, signs, stride);
     if (ConvolveFive(x, shape, weights + n, padded, _mm256_load_ps(bias + n), low)) {

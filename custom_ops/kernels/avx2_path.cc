@@ -21,8 +21,8 @@
 //     every 28 words at the latest, before a byte overflows: counts += sums of four bytes
 //     epilogue of 8 outputs
 //
-//   registers: bytes, counts, table, mask of half bytes, multiplier, bias, slope, limit or threshold,
-//   the rest temporaries; weights come from the first-level cache.
+//   registers: bytes, counts, table, mask of half bytes, multiplier, bias, slope, limit or
+//   threshold, the rest temporaries; weights come from the first-level cache.
 //
 // Why so: there is no vector popcount before AVX-512, and the table makes one in 7 operations per
 // 256 bits. A lane is an output, so no sum crosses lanes but the one of four bytes per 28 words.
@@ -64,8 +64,7 @@ struct FloatRows {
       : multiplier(_mm256_load_ps(end.multiplier + n)),
         bias(_mm256_load_ps(end.bias + n)),
         slope(_mm256_set1_ps(end.slope)),
-        threshold(end.sign_threshold == nullptr ? _mm256_setzero_ps()
-                                                : _mm256_load_ps(end.sign_threshold + n)),
+        threshold(ThresholdsAt(end.sign_threshold, n)),
         zero_threshold(end.sign_threshold == nullptr),
         mask(LaneMask(outputs - n)),
         lane_bits(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask)))),

@@ -58,14 +58,18 @@ BIFSMN_INLINE __mmask16 Signs(__m512 x) {
          _mm512_cmpeq_epi32_mask(bits, _mm512_set1_epi32(INT32_MIN));
 }
 
+// What the signs of the outputs n .. n + 15 are compared with.
+BIFSMN_INLINE __m512 ThresholdsAt(const float* sign_threshold, int64_t n) {
+  return sign_threshold == nullptr ? _mm512_setzero_ps() : _mm512_load_ps(sign_threshold + n);
+}
+
 // The epilogue of the outputs n .. n + 15.
 struct Lanes {
   BIFSMN_INLINE Lanes(const FloatEnd& end, int64_t n)
       : multiplier(_mm512_load_ps(end.multiplier + n)),
         bias(_mm512_load_ps(end.bias + n)),
         slope(_mm512_set1_ps(end.slope)),
-        threshold(end.sign_threshold == nullptr ? _mm512_setzero_ps()
-                                                : _mm512_load_ps(end.sign_threshold + n)),
+        threshold(ThresholdsAt(end.sign_threshold, n)),
         zero_threshold(end.sign_threshold == nullptr) {}
 
   // A slope of 1 changes nothing, so it needs no branch.

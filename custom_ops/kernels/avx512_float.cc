@@ -63,8 +63,7 @@ class Stores {
         mask_(LaneMask(outputs - n)),
         keeps_signs_(end.slope > 0.0f && end.sign_threshold == nullptr),
         slope_(_mm512_set1_ps(end.slope)),
-        threshold_(end.sign_threshold == nullptr ? _mm512_setzero_ps()
-                                                 : _mm512_load_ps(end.sign_threshold + n)) {}
+        threshold_(ThresholdsAt(end.sign_threshold, n)) {}
 
   // A positive slope keeps the order around zero: who wants nothing else need not multiply.
   BIFSMN_INLINE void operator()(int64_t position, __m512 v) const {

@@ -250,8 +250,7 @@ struct EndJob {
         f.Rest<kResidual, kSlope>(slope, [&](int g) BIFSMN_NEON_LAMBDA {
           return vld1q_f32(residual + at + 4 * g);
         });
-        const float* threshold =
-            end.sign_threshold == nullptr ? kNeonNoThreshold : end.sign_threshold + n;
+        const float* threshold = NeonThresholds(end.sign_threshold, n);
         uint32x4_t masks[kGroups];
         BIFSMN_NEON_UNROLL
         for (int g = 0; g < kGroups; ++g) {

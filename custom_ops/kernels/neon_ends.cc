@@ -171,7 +171,8 @@ struct FloatJob {
     rows.frames = c.frames;
     const Constants k = MakeConstants();
     const uint16_t* counts = c.counts;
-    const float *multiplier = end.multiplier, *bias = end.bias, *threshold = NeonThresholdOf(end);
+    const float *multiplier = end.multiplier, *bias = end.bias;
+    const float* threshold = NeonThresholds(end.sign_threshold, 0);
     const int outputs = c.outputs;
     int n = 0;
     for (; n + 8 <= outputs; n += 8) {
@@ -304,7 +305,7 @@ struct FloatJob {
     rows.residual = Distance(local.out[0], local.residual[0]);
     rows.frames = c.frames;
     Group<kResidual, kSlope>(MakeConstants(), c.counts + n * kFrames, end.multiplier + n,
-                             end.bias + n, NeonThresholdOf(end) + n, rows, 0, bytes);
+                             end.bias + n, NeonThresholds(end.sign_threshold, n), rows, 0, bytes);
     for (int f = 0; f < c.frames; ++f) std::memcpy(out + f * stride + n, local.out[f], size);
   }
 };
@@ -440,8 +441,7 @@ void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const Float
       vst1q_f32(values, v);
       std::memcpy(out + at + n, values, size);
       if (words == nullptr) continue;
-      const float32x4_t threshold =
-          end.sign_threshold == nullptr ? vdupq_n_f32(0.0f) : vld1q_f32(end.sign_threshold + n);
+      const float32x4_t threshold = vld1q_f32(NeonThresholds(end.sign_threshold, n));
       const uint32_t bits = vaddvq_u32(vandq_u32(vcgeq_f32(v, threshold), vld1q_u32(places)));
       words[n / kWordBits] |= (bits & ((1u << size / 4) - 1)) << (n % kWordBits);
     }

@@ -48,8 +48,9 @@ inline NeonSlope NeonSlopeOf(float slope) {
 // The thresholds of signs for up to 128 outputs where an epilogue names none.
 extern const float kNeonNoThreshold[128];
 
-inline const float* NeonThresholdOf(const FloatEnd& end) {
-  return end.sign_threshold == nullptr ? kNeonNoThreshold : end.sign_threshold;
+// Those of the outputs from n on; of an epilogue that has them, or not.
+inline const float* NeonThresholds(const float* sign_threshold, int n) {
+  return sign_threshold == nullptr ? kNeonNoThreshold : sign_threshold + n;
 }
 
 // A float epilogue with the steps it has, for as many floats as eight registers hold.

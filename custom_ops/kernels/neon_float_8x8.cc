@@ -200,7 +200,6 @@ struct Job {
     const int64_t line = across_is_down ? shape.out_w : 1;
     const float32x4_t slopes = vdupq_n_f32(end.slope);
     const bool unit = NeonSlopeOf(end.slope) == NeonSlope::kUnit;
-    const float* thresholds = end.sign_threshold;
     for (int j = 0; j < across; ++j) {
       for (int i = 0; i < along; i += kPositions) {
         // The last tile repeats positions of the one before rather than being smaller.
@@ -215,8 +214,7 @@ struct Job {
             Sums s = Convolve<kTaps, kStride, kStep>(from, axes, weights + at, end.bias + at);
             ApplySlope(unit, slopes, &s);
             if (out != nullptr) Store(s, out + position * shape.outputs + at, step);
-            bytes[half] =
-                SignBytes(s, thresholds == nullptr ? kNeonNoThreshold : thresholds + at);
+            bytes[half] = SignBytes(s, NeonThresholds(end.sign_threshold, at));
           }
           if (signs != nullptr) StoreSigns(bytes, n, position, step);
         }

@@ -265,9 +265,7 @@ struct FloatJob {
   struct Constants {
     const float *multiplier, *bias, *threshold, *scale;
     Constants Behind(int n) const {
-      return {multiplier + n, bias + n,
-              threshold == kNeonNoThreshold ? threshold : threshold + n,
-              kDual ? scale + n : nullptr};
+      return {multiplier + n, bias + n, threshold + n, kDual ? scale + n : nullptr};
     }
   };
 
@@ -284,9 +282,11 @@ struct FloatJob {
   BIFSMN_NEON_INLINE void operator()() const {
     float unused[128];
     Digits digits, second_digits;
-    const Constants constants = {end.multiplier, end.bias, NeonThresholdOf(end), scale};
     for (int c = 0; c < outputs; c += 128) {
       const int count = outputs - c < 128 ? outputs - c : 128;
+      const Constants constants = {end.multiplier + c, end.bias + c,
+                                   NeonThresholds(end.sign_threshold, c),
+                                   kDual ? scale + c : nullptr};
       for (int64_t t = 0; t < frames; t += 2) {
         if (t % Digits::kFrames == 0) {
           taps.StoreDigits(t, c / kWordBits, &digits);
@@ -307,7 +307,7 @@ struct FloatJob {
           pair.rows.residual[f] = kResidual != NeonResidual::kNone ? residual + first : nullptr;
         }
         if (count < 128) std::memset(pair.bytes, 0, sizeof(pair.bytes));
-        Channels<kResidual, kSlope>(constants.Behind(c), count, &pair);
+        Channels<kResidual, kSlope>(constants, count, &pair);
         if (signs == nullptr) continue;
         for (int f = 0; f < (two ? 2 : 1); ++f) {
           NeonStoreWords(Gather(pair.bytes[f]), count,

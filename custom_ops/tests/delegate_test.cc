@@ -236,8 +236,9 @@ struct ShiftedStack {
     return interpreter.AddConstant(abi::kFloat32, {count}, values);
   }
 
-  int Add(const char* name, int from, const std::vector<int>& weights, const std::vector<int>& shape,
-          int channels, int shifts, int residual = -1, std::vector<Attribute> attributes = {}) {
+  int Add(const char* name, int from, const std::vector<int>& weights,
+          const std::vector<int>& shape, int channels, int shifts, int residual = -1,
+          std::vector<Attribute> attributes = {}) {
     const int outputs = shape.back();
     int bits = channels;
     if (std::string(name) == "BifsmnMemory") bits = outputs;

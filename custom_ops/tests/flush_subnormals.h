@@ -12,7 +12,8 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// What a thread does with subnormal numbers.
+// What a thread does with subnormal numbers. Apart from tflite/strict_floats.h, which is what tests
+// check with it: a wrong bit there must not be wrong here as well.
 
 #ifndef BIFSMN_TESTS_FLUSH_SUBNORMALS_H_
 #define BIFSMN_TESTS_FLUSH_SUBNORMALS_H_

@@ -251,7 +251,8 @@ class Conv2DOp : public BinaryOp {
     constexpr int64_t kMostLimits = 1 << 20;  // more are not worth the memory
     const int64_t positions = static_cast<int64_t>(positions_.order().size());
     const int64_t blocks = (positions + 7) / 8;
-    const bool each = path().dense_to_bits_by_row != nullptr && blocks <= kMostLimits / 8 / padded();
+    const bool each =
+        path().dense_to_bits_by_row != nullptr && blocks <= kMostLimits / 8 / padded();
     row_limits_.Assign(each ? blocks * padded() * 8 : 0);
     if (!each) return;
     size_t index = 0;

@@ -144,7 +144,7 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
     // What is not sound with them the step's own Prepare reports.
     Error ignored;
     std::vector<TensorView> inputs;
-    if (step.op->reads() == Reads::kShiftedSigns && ReadInputs(context, step, &inputs, &ignored)) {
+    if (step.op->reads() == Reads::kShiftedSigns && ViewsOf(context, step.inputs, &inputs, &ignored)) {
       step.op->ReadShift(inputs, &step.shift);
     }
     producers[step.output] = static_cast<int>(i);
@@ -193,8 +193,7 @@ bool Partition::PrepareStem(abi::Context* context, Error* error) {
     abi::Tensor* tensor = TensorAt(context, made.tensor, error);
     if (tensor == nullptr || !Resize(context, tensor, made.shape, error)) return false;
   }
-  const std::vector<float>* shift = CommonShift(kStem);
-  if (stem_->SetSignShift(shift == nullptr ? std::vector<float>() : *shift)) UseShift(kStem);
+  if (stem_->SetSignShift(CommonShift(kStem))) UseShift(kStem);
   bool floats = false, signs = false;
   for (const Step& step : steps_) {
     if (step.x_step == kStem) (step.NeedsFloats() ? floats : signs) = true;
@@ -202,16 +201,6 @@ bool Partition::PrepareStem(abi::Context* context, Error* error) {
   const int64_t channels = stem_->shape().back();
   stem_signs_.Assign(signs ? stem_->positions() * WordsFor(channels) : 0);
   stem_floats_.Assign(floats ? stem_->positions() * channels : 0);
-  return true;
-}
-
-bool Partition::ReadInputs(abi::Context* context, const Step& step,
-                           std::vector<TensorView>* inputs, Error* error) {
-  inputs->assign(step.inputs.size(), TensorView());
-  for (size_t i = 0; i < inputs->size(); ++i) {
-    const abi::Tensor* host = TensorAt(context, step.inputs[i], error);
-    if (host == nullptr || !(*inputs)[i].Assign(*host, error)) return false;
-  }
   return true;
 }
 
@@ -246,7 +235,7 @@ bool Partition::OnlySigns(size_t index, bool shifted) const {
 bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
   Step& step = steps_[index];
   std::vector<TensorView> inputs;
-  if (!ReadInputs(context, step, &inputs, error)) return false;
+  if (!ViewsOf(context, step.inputs, &inputs, error)) return false;
   for (size_t i = 0; i < inputs.size(); ++i) {
     TensorView& view = inputs[i];
     const int producer = i == BinaryOp::kX          ? step.x_step

@@ -96,9 +96,6 @@ class Partition {
                   Error* error);
   bool InitStep(abi::Context* context, int node_index, Step* step, Error* error);
   bool PrepareStep(abi::Context* context, size_t index, Error* error);
-  // The inputs of a step as the interpreter holds them.
-  static bool ReadInputs(abi::Context* context, const Step& step, std::vector<TensorView>* inputs,
-                         Error* error);
   // The shift that the readers of a step (or kStem) agree on, as far as signs are all they read; or
   // null.
   const std::vector<float>* CommonShift(int made) const;

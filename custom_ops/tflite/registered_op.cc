@@ -60,13 +60,9 @@ bool PrepareNode(abi::Context* context, abi::Node* node, Error* error) {
                       node->outputs == nullptr ? 0 : node->outputs->size);
   }
   std::vector<TensorView> inputs;
-  for (int i = 0; i < node->inputs->size; ++i) {
-    const abi::Tensor* tensor = TensorAt(context, abi::Data(node->inputs)[i], error);
-    if (tensor == nullptr) return false;
-    TensorView view;
-    if (!view.Assign(*tensor, error)) return false;
-    inputs.push_back(std::move(view));
-  }
+  const int* first = abi::Data(node->inputs);
+  const std::vector<int> tensors(first, first + node->inputs->size);
+  if (!ViewsOf(context, tensors, &inputs, error)) return false;
   abi::Tensor* output = TensorAt(context, abi::Data(node->outputs)[0], error);
   Shape shape;
   if (output == nullptr || !state->op->Prepare(inputs, output->type, {}, &shape, error)) {

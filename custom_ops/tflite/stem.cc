@@ -173,10 +173,11 @@ bool Stem::Prepare(const TensorView& x, Error* error) {
   return true;
 }
 
-bool Stem::SetSignShift(const std::vector<float>& shift) {
-  const bool fits = static_cast<int64_t>(shift.size()) == conv_.outputs;
+bool Stem::SetSignShift(const std::vector<float>* shift) {
+  const bool fits =
+      shift != nullptr && static_cast<int64_t>(shift->size()) == conv_.outputs;
   sign_shift_.Assign(fits ? Padded(conv_.outputs) : 0);
-  if (fits) std::copy(shift.begin(), shift.end(), sign_shift_.data());
+  if (fits) std::copy(shift->begin(), shift->end(), sign_shift_.data());
   return fits;
 }
 

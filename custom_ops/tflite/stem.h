@@ -55,9 +55,9 @@ class Stem {
 
   bool Prepare(const TensorView& x, Error* error);
 
-  // What the signs of the output are compared with, one value per channel; none for zeros. False,
-  // and zeros, if the number is another.
-  bool SetSignShift(const std::vector<float>& shift);
+  // What the signs of the output are compared with, one value per channel, or null for zeros. False,
+  // and zeros, for null or another number.
+  bool SetSignShift(const std::vector<float>* shift);
 
   // `wanted` has a place or null for each of made(). `signs`, or null, is (positions, stride).
   void Eval(const float* x, const std::vector<float*>& wanted, uint32_t* signs, int64_t stride);

@@ -129,4 +129,14 @@ bool Resize(abi::Context* context, abi::Tensor* tensor, const Shape& shape, Erro
   return true;
 }
 
+bool ViewsOf(abi::Context* context, const std::vector<int>& tensors,
+             std::vector<TensorView>* views, Error* error) {
+  views->assign(tensors.size(), TensorView());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const abi::Tensor* tensor = TensorAt(context, tensors[i], error);
+    if (tensor == nullptr || !(*views)[i].Assign(*tensor, error)) return false;
+  }
+  return true;
+}
+
 }  // namespace bifsmn

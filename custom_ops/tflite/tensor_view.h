@@ -51,6 +51,10 @@ struct TensorView {
 // The tensor behind an index of a node, or null with an error.
 abi::Tensor* TensorAt(abi::Context* context, int index, Error* error);
 
+// Several tensors as the interpreter holds them.
+bool ViewsOf(abi::Context* context, const std::vector<int>& tensors,
+             std::vector<TensorView>* views, Error* error);
+
 // Asks the interpreter for a shape. The interpreter reports its own errors.
 bool Resize(abi::Context* context, abi::Tensor* tensor, const Shape& shape, Error* error);
 
