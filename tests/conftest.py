@@ -6,6 +6,7 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+from tones import make_tones
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
@@ -34,3 +35,9 @@ def speech_commands_dir():
 def reference_docs_dir():
     """Folder of the reference documents, which list the papers' figures."""
     return _shared("docs")
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory):
+    """Folder of a tiny command set."""
+    return make_tones(tmp_path_factory.mktemp("tones"))

@@ -197,3 +197,29 @@ def test_the_distiller_prefers_these():
 def test_unknown_name():
     with pytest.raises(ValueError, match="hope"):
         optimizers.get("hope")
+
+
+def test_cosine_schedule_closed_form():
+    schedule = optimizers.CosineSchedule(2.0, total_steps=100)
+    for step, expected in ((0, 2.0), (25, 1 + np.cos(np.pi / 4)), (50, 1.0), (100, 0.0), (120, 0)):
+        assert float(schedule(step)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_cosine_schedule_per_epoch_is_constant_within_an_epoch():
+    schedule = optimizers.CosineSchedule(1.0, total_steps=40, steps_per_epoch=10)
+    assert float(schedule(10)) == float(schedule(19))
+    assert float(schedule(20)) == pytest.approx(0.5)
+
+
+def test_cosine_schedule_warms_up():
+    schedule = optimizers.CosineSchedule(1.0, total_steps=110, warmup_steps=10)
+    assert [float(schedule(s)) for s in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert float(schedule(60)) == pytest.approx(0.5)
+    again = optimizers.CosineSchedule.from_config(schedule.get_config())
+    assert float(again(33)) == float(schedule(33))
+
+
+@pytest.mark.parametrize("bad", [{"learning_rate": 0}, {"total_steps": 0}, {"warmup_steps": 11}])
+def test_cosine_schedule_rejects(bad):
+    with pytest.raises(ValueError, match="Received"):
+        optimizers.CosineSchedule(**{"learning_rate": 1.0, "total_steps": 10, **bad})

@@ -4,15 +4,9 @@ import csv
 import dataclasses
 import io
 import json
-import pathlib
-import sys
 
 import keras
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent / "tools"))
-
-from tones import make_tones
 
 from bifsmn_tf import plots, recipes, tuning
 from bifsmn_tf.data import SpeechCommands
@@ -21,8 +15,8 @@ LIGHT = dataclasses.replace(recipes.get("light", "teacher"), batch_size=24)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return SpeechCommands(make_tones(tmp_path_factory.mktemp("tones")), ["yes", "no"])
+def data(tones):
+    return SpeechCommands(tones, ["yes", "no"])
 
 
 @pytest.fixture(scope="module")

@@ -119,12 +119,17 @@ def _list(table, rows):
         return "/".join(f"{value:.2f}" for value in values) or "-"
 
     print(tables.TITLES[table])
-    print(f"{'row':<18}{'network':<10}{'method':<44}{'FLOPs, M':<20}{'V1, %':<20}V2, %")
+    cells = [("row", "network", "method", "FLOPs, M", "V1, %", "V2, %")]
     for row in rows:
-        print(
-            f"{row.name:<18}{row.architecture:<10}{row.method:<44}{figures(row.flops):<20}"
-            f"{figures(row.v1):<20}{figures(row.v2)}"
-        )
+        cells.append(
+            (
+                row.name, row.architecture, row.method,
+                figures(row.flops), figures(row.v1), figures(row.v2),
+            )
+        )  # fmt: skip
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
 def _reproduce(arguments, rows, argv):

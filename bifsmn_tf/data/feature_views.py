@@ -60,6 +60,7 @@ class FeatureViews:
         self._kept = {}
         self._worker = concurrent.futures.ThreadPoolExecutor(1)
         self._ahead = {}
+        self._closed = threading.Event()
 
         @tf.function(input_signature=[
             tf.TensorSpec((None, audio_files.CLIP_SAMPLES), tf.float32),
@@ -108,8 +109,27 @@ class FeatureViews:
 
     def prepare(self, view):
         """Starts making a view in the background."""
-        if view not in self._ahead:
+        if view not in self._ahead and not self._closed.is_set():
             self._ahead[view] = self._worker.submit(self._get, view)
+
+    def wait(self, view):
+        """Waits until a view is made, in the background: Ctrl-C ends it at once.
+
+        The next `views[view]` is then immediate. What a `tf.data` generator waits for holds the
+        main thread in TensorFlow, where nothing interrupts it.
+        """
+        self.prepare(view)
+        ahead = self._ahead.get(view)
+        if ahead is not None:
+            ahead.result()
+
+    def close(self):
+        """Gives up what is being made in the background, so that a program can end.
+
+        Views that are made remain; others raise `concurrent.futures.CancelledError`.
+        """
+        self._closed.set()
+        self._worker.shutdown(cancel_futures=True)
 
     def _get(self, view):
         if view in self._kept:
@@ -139,6 +159,8 @@ class FeatureViews:
         replaced = make_all(self._replacements, self._samples, self._labels, rng)
         parts = []
         for start in range(0, len(self._samples), _BATCH):
+            if self._closed.is_set():
+                raise concurrent.futures.CancelledError(f"View {view} was given up")
             rows = range(start, min(start + _BATCH, len(self._samples)))
             waveforms = audio_files.to_float(np.asarray(self._samples[rows.start : rows.stop]))
             for row in rows:

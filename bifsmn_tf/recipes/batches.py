@@ -14,7 +14,27 @@ from bifsmn_tf.data.spectrogram_augment import SpectrogramAugmentation
 from bifsmn_tf.data.spoken_words import SpokenWords
 
 
-def training_batches(data, recipe, seed, first_epoch=0, network=None):
+def training_views(data, recipe, network=None):
+    """The variants of training clips that a recipe computes once; None if it has none.
+
+    Args:
+        data: `bifsmn_tf.data.SpeechCommands`.
+        recipe: `Recipe`.
+        network: Network whose inputs are wanted; None for the papers' features.
+
+    Returns:
+        `bifsmn_tf.data.FeatureViews`, to be closed after the training, or None.
+    """
+    if recipe.augmentation != "robust":
+        return None
+    samples, labels = data.waveforms("training", dtype="int16")
+    return FeatureViews(
+        samples, labels, RobustAugmentation(data.noise), front_end_of(network), recipe.views,
+        replacements=_replacements(data.labels, recipe), cache_dir=data.cache_dir,
+    )  # fmt: skip
+
+
+def training_batches(data, recipe, seed, first_epoch=0, network=None, views=None):
     """Shuffled and augmented batches of equal size.
 
     A smaller last batch would cost a second XLA compilation; the clips left out differ from
@@ -27,43 +47,35 @@ def training_batches(data, recipe, seed, first_epoch=0, network=None):
             seeds can share them.
         first_epoch: The dataset's first iteration is this epoch.
         network: Network whose inputs are wanted; None for the papers' features.
+        views: Result of `training_views` with the same arguments, for who wants to close it;
+            None makes it here.
 
     Returns:
         `(dataset, steps)`: a `tf.data.Dataset`, one epoch per iteration, and its length. Labels
         are class numbers, or shares of the classes with `recipe.soft_labels`.
     """
-    samples, labels = data.waveforms("training", dtype="int16")
+    if views is None:
+        views = training_views(data, recipe, network)
+    _, labels = data.waveforms("training", dtype="int16")
     batch_size = min(recipe.batch_size, len(labels))
-    layer = front_end_of(network)
-    if recipe.augmentation == "robust":
-        dataset = _robust_batches(
-            data, recipe, batch_size, seed, samples, labels, layer, first_epoch
-        )
-    else:
+    if views is None:
         dataset = data.dataset(
-            "training", batch_size=batch_size, seed=seed, drop_remainder=True, features=layer,
-            first_epoch=first_epoch, replacements=_replacements(data.labels, recipe),
+            "training", batch_size=batch_size, seed=seed, drop_remainder=True,
+            features=front_end_of(network), first_epoch=first_epoch,
+            replacements=_replacements(data.labels, recipe),
+        )  # fmt: skip
+    else:
+        masks = None
+        if recipe.masks and len(views.shape) == 3:
+            masks = SpectrogramAugmentation(
+                probability=recipe.masks, value=None, shape=views.shape[:2]
+            )
+        dataset = pipeline.view_batches(
+            views, labels, data.num_classes, batch_size=batch_size, seed=seed,
+            spectrogram_augment=masks, mixup=Mixup(recipe.mixup) if recipe.mixup else None,
+            first_epoch=first_epoch,
         )  # fmt: skip
     return dataset, len(labels) // batch_size
-
-
-def _robust_batches(data, recipe, batch_size, seed, samples, labels, layer, first_epoch):
-    views = FeatureViews(
-        samples, labels, RobustAugmentation(data.noise), layer, recipe.views,
-        replacements=_replacements(data.labels, recipe), cache_dir=data.cache_dir,
-    )  # fmt: skip
-    # The first view is made here: what TensorFlow asks for cannot be interrupted.
-    _ = views[first_epoch % recipe.views]
-    masks = None
-    if recipe.masks and len(views.shape) == 3:
-        masks = SpectrogramAugmentation(
-            probability=recipe.masks, value=None, shape=views.shape[:2]
-        )
-    mixup = Mixup(recipe.mixup) if recipe.mixup else None
-    return pipeline.view_batches(
-        views, labels, data.num_classes, batch_size=batch_size, seed=seed,
-        spectrogram_augment=masks, mixup=mixup, first_epoch=first_epoch,
-    )  # fmt: skip
 
 
 def _replacements(labels, recipe):

@@ -94,12 +94,15 @@ def _bifsmn(binarizer="vanilla", switches=SWITCHES, **arguments):
     return Network("BiFSMN", {"binarizer": binarizer, "switches": switches, **arguments})
 
 
+def _v2(binarizer="lpb", **arguments):
+    return Network("BiFSMNv2", {"binarizer": binarizer, "switches": SWITCHES, **arguments})
+
+
 # LPB without the second scale.
 _LPB_SINGLE = {
     "module": "bifsmn_tf.binarizers.lpb", "class_name": "LPB", "config": {"dual": False},
     "registered_name": "bifsmn_tf>LPB",
 }  # fmt: skip
-_V2 = Network("BiFSMNv2", {"binarizer": "lpb", "switches": SWITCHES})
 _FLOPS = {
     12: (40.46, 29.90, 24.62),
     20: (41.50, 30.95, 25.67),
@@ -227,20 +230,31 @@ _OWN_ROWS = (
     Row("tba-hed-lpb", "TBA", "HED, LPB with one scale", _bifsmn(_LPB_SINGLE), distillation="hed"),
     Row("tba-hed-dual", "TBA", "HED, LPB with dual scale", _bifsmn("lpb"), distillation="hed",
         note="Less tba-hed-lpb: what the second scale buys."),
-    Row("v2", "BiFSMNv2", "FID, logit MSE", _V2, distillation="fid", logits="mse",
+    Row("v2", "BiFSMNv2", "FID, logit MSE", _v2(), distillation="fid", logits="mse",
         note="BiFSMNv2's abstract: 1.51 points below its float network on 12 classes of V1."),
     Row("v2-official", "BiFSMNv2", "FID, logit MSE, real pointwise weights",
-        Network("BiFSMNv2", {**_V2.arguments, "weight_scale": "official"}),
-        distillation="fid", logits="mse",
+        _v2(weight_scale="official"), distillation="fid", logits="mse",
         note="The released code's scales, which keep the pointwise weights real."),
     Row("v2-bn-soft", "BiFSMNv2", "FID, soft targets, normalization per switch",
-        Network("BiFSMNv2", {**_V2.arguments, "switch_all_bn": True}),
-        distillation="fid", logits="soft"),
-    Row("v2-bn-soft-official", "BiFSMNv2",
-        "FID, soft targets, normalization per switch, real pointwise weights",
-        Network("BiFSMNv2", {**_V2.arguments, "switch_all_bn": True, "weight_scale": "official"}),
-        distillation="fid", logits="soft",
-        note="Less v2-bn-soft: what real pointwise weights buy in the recipe of the shipped network."),
+        _v2(switch_all_bn=True), distillation="fid", logits="soft",
+        note="The shipped network. The rows below change one part of it each."),
+    Row("v2-bn-soft-official", "BiFSMNv2", "as v2-bn-soft, but real pointwise weights",
+        _v2(switch_all_bn=True, weight_scale="official"), distillation="fid", logits="soft"),
+    Row("v2-bn-soft-single", "BiFSMNv2", "as v2-bn-soft, but LPB with one scale",
+        _v2(_LPB_SINGLE, switch_all_bn=True), distillation="fid", logits="soft"),
+    Row("v2-bn-soft-vanilla", "BiFSMNv2", "as v2-bn-soft, but no LPB",
+        _v2("vanilla", switch_all_bn=True), distillation="fid", logits="soft",
+        note="Below v2-bn-soft-single by what thresholds and gradient of LPB buy."),
+    Row("v2-soft", "BiFSMNv2", "as v2-bn-soft, but one normalization for all switches",
+        _v2(switch_all_bn=False), distillation="fid", logits="soft"),
+    Row("v2-bn", "BiFSMNv2", "as v2-bn-soft, but logit MSE",
+        _v2(switch_all_bn=True), distillation="fid", logits="mse"),
+    Row("v2-bn-fid", "BiFSMNv2", "as v2-bn-soft, but FID alone",
+        _v2(switch_all_bn=True), distillation="fid"),
+    Row("v2-bn-soft-only", "BiFSMNv2", "as v2-bn-soft, but soft targets alone",
+        _v2(switch_all_bn=True), logits="soft"),
+    Row("v2-bn-soft-hed", "BiFSMNv2", "as v2-bn-soft, but HED instead of FID",
+        _v2(switch_all_bn=True), distillation="hed", logits="soft"),
 )  # fmt: skip
 
 _SOUND = tuple(

@@ -1,5 +1,6 @@
 """Views: determinism, cache, damage, sharing."""
 
+import concurrent.futures
 import os
 import threading
 
@@ -176,6 +177,46 @@ def test_an_error_in_the_background_is_raised_where_the_view_is_wanted(make):
     views.prepare(0)
     with pytest.raises(AssertionError, match="although"):
         views[0]
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_view_that_was_waited_for_is_there(make, expected, tmp_path, cached):
+    views = make(cache_dir=tmp_path if cached else None)
+    for _ in range(2):
+        views.wait(1)
+        views.close()  # nothing is made any more
+        np.testing.assert_array_equal(views[1], expected[1])
+
+
+def test_an_error_is_raised_where_the_view_is_waited_for(make):
+    with pytest.raises(AssertionError, match="although"):
+        make(Forbidden()).wait(0)
+
+
+def test_closing_gives_up_what_is_being_made(make, clips, expected, tmp_path):
+    started, closing = threading.Event(), threading.Event()
+
+    class Endless(Louder):
+        def __call__(self, waveforms, seed):
+            def wait():
+                started.set()
+                assert closing.wait(60)
+
+            tf.py_function(wait, [], [])
+            return super().__call__(waveforms, seed)
+
+    samples, labels = np.tile(clips[0], (60, 1)), np.tile(clips[1], 60)  # three batches
+    views = make(Endless(), samples=samples, labels=labels, cache_dir=tmp_path)
+    views.prepare(0)
+    views.prepare(1)
+    assert started.wait(60)
+    threading.Timer(0.1, closing.set).start()
+    views.close()
+    views.close()
+    for view in range(3):
+        with pytest.raises(concurrent.futures.CancelledError):
+            views[view]
+    assert not list(tmp_path.glob("*/*"))  # nothing half-written
 
 
 def test_more_clips_than_one_batch(make, clips):

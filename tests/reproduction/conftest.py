@@ -1,25 +1,13 @@
-"""Networks small enough to train in a test, and something to train on."""
-
-import pathlib
-import sys
+"""Rows of networks small enough to train in a test."""
 
 import pytest
 
 from bifsmn_tf.reproduction.tables import Network, Row
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tools"))
-from tones import make_tones
-
 _SIZES = {
     "num_blocks": 2, "memory_size": 8, "hidden_size": 8, "frontend_kernel": 3,
     "frontend_filters": (2, 4),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def tones(tmp_path_factory):
-    """Folder of a tiny command set."""
-    return make_tones(tmp_path_factory.mktemp("tones"))
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,24 @@ def test_every_binarized_row_has_a_float_network_with_a_row():
             assert row.network.binarizer is None or row.network.float_network in floats, table
 
 
+def test_rows_around_the_shipped_network_change_one_part_of_it():
+    def parts(row):
+        return {**row.network.arguments, "distillation": row.distillation, "logits": row.logits}
+
+    shipped, *others = (
+        parts(row)
+        for row in tables.select("ablation", ["v2-bn-soft", "v2-bn*", "v2-soft"])
+    )
+    assert (shipped["distillation"], shipped["logits"]) == ("fid", "soft")
+    changed = [
+        [name for name in other if other[name] != shipped.get(name)] for other in others
+    ]
+    assert sorted(changed) == [
+        ["binarizer"], ["binarizer"], ["distillation"], ["distillation"], ["logits"], ["logits"],
+        ["switch_all_bn"], ["weight_scale"],
+    ]  # fmt: skip
+
+
 def test_select():
     assert [row.name for row in tables.select("1", ["tba-*"])] == [
         "tba-vanilla", "tba-distill", "tba-hed",

@@ -1,13 +1,10 @@
-"""The tools as modules, and something to train on."""
+"""The tools as modules."""
 
 import importlib
 import pathlib
 import sys
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from tones import make_tones
 
 _TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
 
@@ -29,9 +26,3 @@ def tool():
 
     yield run
     sys.path.remove(str(_TOOLS))
-
-
-@pytest.fixture(scope="session")
-def tones(tmp_path_factory):
-    """Folder of a tiny command set."""
-    return make_tones(tmp_path_factory.mktemp("tones"))

@@ -10,6 +10,9 @@ def test_list_shows_the_papers_figures(tool, capsys):
     assert tool("reproduce", "--table", "2", "--rows", "12-*", "--list") == 0
     text = capsys.readouterr().out
     assert "12-bifsmn" in text and "95.03/94.87/94.48" in text and "20-" not in text
+    assert tool("reproduce", "--table", "ablation", "--list") == 0
+    names = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert {"row", "v2", "v2-bn-soft-official"} <= set(names)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_training import assert_equal_snapshots, snapshot, student, teacher
+from small_distillers import assert_equal_snapshots, snapshot, student, teacher
 
 from bifsmn_tf.training import initialize_student
 
