@@ -111,9 +111,8 @@ def validation_batches(
         A `tf.data.Dataset` of (features, labels).
     """
     samples, labels = data.waveforms(subset, dtype="int16")
-    if most is not None and len(labels) > most:
-        # Clips come sorted by class.
-        chosen = np.linspace(0, len(labels) - 1, most).round().astype(int)
+    if most is not None:
+        chosen = evenly_spread(len(labels), most)
         samples, labels = samples[chosen], labels[chosen]
     features = apply_front_end(front_end_of(network), samples)
     if soft_labels:
@@ -121,6 +120,11 @@ def validation_batches(
     dataset = tf.data.Dataset.from_tensor_slices((features, labels))
     dataset = dataset.batch(even_batch_size(len(labels))).prefetch(pipeline.PREFETCHED)
     return pipeline.without_autotuning(dataset)
+
+
+def evenly_spread(count, most):
+    """Places of at most `most` of `count` clips, evenly over the classes they are sorted by."""
+    return np.linspace(0, count - 1, min(most, count)).astype(int)
 
 
 def even_batch_size(count, target=256, largest=2048):

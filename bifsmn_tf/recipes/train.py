@@ -7,11 +7,10 @@ Example:
     student.save("student.keras")
 """
 
-import numpy as np
-
 from bifsmn_tf.centring import centre_thresholds
 from bifsmn_tf.data.features import apply_front_end, front_end_of
 from bifsmn_tf.layers.binarized import binarized_layers
+from bifsmn_tf.recipes.batches import evenly_spread
 from bifsmn_tf.recipes.networks import (
     DISTILLATIONS,
     LOGITS,
@@ -155,9 +154,8 @@ def train_student(
 
 def _centre(model, data):
     samples, _ = data.waveforms("training", dtype="int16")
-    # Clips come sorted by class.
-    chosen = np.linspace(0, len(samples) - 1, min(_CENTRING_CLIPS, len(samples))).astype(int)
-    centre_thresholds(model, apply_front_end(front_end_of(model), samples[chosen]))
+    chosen = samples[evenly_spread(len(samples), _CENTRING_CLIPS)]
+    centre_thresholds(model, apply_front_end(front_end_of(model), chosen))
 
 
 def _check_labels(teacher, student):

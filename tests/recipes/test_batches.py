@@ -9,7 +9,12 @@ import pytest
 from small_trainings import RECIPE, ROBUST
 
 from bifsmn_tf.data import SpeechCommands
-from bifsmn_tf.recipes.batches import even_batch_size, training_batches, validation_batches
+from bifsmn_tf.recipes.batches import (
+    even_batch_size,
+    evenly_spread,
+    training_batches,
+    validation_batches,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +22,19 @@ from bifsmn_tf.recipes.batches import even_batch_size, training_batches, validat
 )
 def test_even_batch_size(count, size):
     assert even_batch_size(count) == size
+
+
+@pytest.mark.parametrize("count, most", [(1, 1), (3, 7), (10, 10), (1383, 512), (10096, 960)])
+def test_clips_are_spread_evenly(count, most):
+    chosen = evenly_spread(count, most)
+    assert len(chosen) == min(count, most)
+    assert (chosen[0], chosen[-1]) == (0, count - 1)
+    assert np.ptp(np.diff(chosen)) <= 1 if len(chosen) > 1 else count == 1
+
+
+def test_validation_takes_some_of_every_class(data):
+    labels = np.concatenate([y for _, y in validation_batches(data, most=8)])
+    assert sorted(set(labels)) == [0, 1, 2, 3] and len(labels) == 8
 
 
 def test_training_batches_can_start_at_any_epoch(data):
