@@ -61,7 +61,8 @@ def parser():
     )
     result.add_argument("--remark", metavar="TEXT", help="a line to add to the cards")
     result.add_argument(
-        "--seed", type=_common.natural_int, help="default: that of the network in the package"
+        "--seed", type=_common.natural_int,
+        help="of the 1-bit networks (default: that of the network in the package)",
     )
     result.add_argument(
         "--out", type=Path, metavar="DIR", default=DESTINATION, help="default: the package"
@@ -86,21 +87,24 @@ def train_arguments(name, data, work, seed):
         name: One of `STAGES`.
         data: Folder of recordings.
         work: Folder that holds one folder per network and stage.
-        seed: Of the training; None for that of the network in the package.
+        seed: Of a 1-bit network; None for that of the network in the package.
 
     Returns:
         One list of strings per stage.
     """
     work = Path(work)
-    seed = SEEDS.get(name, 0) if seed is None else seed
+    own = SEEDS.get(name, 0)
+    seed = own if seed is None or name == TEACHER else seed
+    # Seeds beside those of the package get folders of their own.
+    folder = work / name if seed == own else work / name / f"seed{seed}"
     result = []
     for number, options in enumerate(STAGES[name], 1):
-        arguments = [str(data), str(work / name / f"stage{number}"), *options]
+        arguments = [str(data), str(folder / f"stage{number}"), *options]
         if name != TEACHER:
             arguments += ["--teacher", str(work / TEACHER / "stage1" / "teacher.keras")]
         if number > 1:
             # The last weights: those of the best epoch are the best by chance.
-            before = work / name / f"stage{number - 1}"
+            before = folder / f"stage{number - 1}"
             arguments += ["--start", str(before / "student_last.keras")]
         result.append([*arguments, "--seed", str(seed)])
     return result
@@ -108,7 +112,8 @@ def train_arguments(name, data, work, seed):
 
 def _make(name, arguments):
     stages = train_arguments(name, arguments.data, arguments.work, arguments.seed)
-    for stage in stages:
+    teacher = train_arguments(TEACHER, arguments.data, arguments.work, None)
+    for stage in stages if name == TEACHER else [*teacher, *stages]:
         _tool("train.py", *stage, "--cache", arguments.work / "cache")
     network = "teacher" if name == TEACHER else "student"
     folder = Path(stages[-1][1])
@@ -165,8 +170,13 @@ def model_card(name, run, network, results, report, commands, tflite, remark=Non
     """
     training = run[network]
     labels = " ".join(run["labels"])
+    chosen_by = "validation accuracy"
+    if network == "student":
+        chosen_by = "mean validation accuracy of the switches"
+    stage = " of the last stage" if len(commands) > 1 else ""
+    again = "" if run["seed"] == SEEDS.get(name, 0) else f" --only {name} --seed {run['seed']}"
     lines = [
-        f"# {name}", "", f"{_TITLES[name]}. Knows: {labels}.", "",
+        f"# {name}", "", f"{_TITLES[name]}. Knows: `{labels}`.", "",
         "| subset | switch | accuracy | 95 % interval | clips |",
         "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
@@ -188,11 +198,11 @@ def model_card(name, run, network, results, report, commands, tflite, remark=Non
         f"most frequent class: {100 * validation['majority']:.2f} % of validation, "
         f"{100 * testing['majority']:.2f} % of testing.",
         "",
-        f"* **Training**: epoch {training['best_epoch']} of {training['epochs']} (of the last "
-        "stage), chosen by the mean validation accuracy of the switches, which flatters it by "
-        f"what choosing gains; seed {run['seed']}{chosen}.",
+        f"* **Training**: epoch {training['best_epoch']} of {training['epochs']}{stage}, chosen "
+        f"by the {chosen_by}, which flatters it by what choosing gains; seed "
+        f"{run['seed']}{chosen}.",
         *(f"* **Stage {i}**: `{command}`" for i, command in enumerate(commands, 1)),
-        "* **All steps**: `tools/make_pretrained.py DATA WORK`.",
+        f"* **All steps**: `tools/make_pretrained.py DATA WORK{again}`.",
         f"* **Made with**: {versions}. The same command and seed give the same network on the "
         "same kind of machine; sums in another order elsewhere end in another one of like "
         "accuracy.",

@@ -55,6 +55,11 @@ def parser():
         "the paper's recipe no)",
     )  # fmt: skip
     group.add_argument(
+        "--weight-scale", choices=("channel", "official"), default="channel",
+        help="official: the released code's arithmetic, whose pointwise weights are real; not to "
+        "be converted, but a student can --start from it (default %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
         "--teacher", type=Path, metavar="FILE.keras",
         help="use this teacher instead of training one",
     )  # fmt: skip
@@ -179,8 +184,10 @@ def _train(arguments):
             arguments.switch_all_bn = not paper
         size = {"variant": arguments.variant}
         network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
+        if arguments.weight_scale != "channel":
+            network["weight_scale"] = arguments.weight_scale
     else:
-        _refuse(arguments, "thin", "switch_all_bn", "variant", "teacher_dropout")
+        _refuse(arguments, "thin", "switch_all_bn", "weight_scale", "variant", "teacher_dropout")
         size, network = {"mode": arguments.mode or "faithful"}, {}
     switches = len(arguments.thin) if student.thinnable else 1
     if arguments.switch_weights and len(arguments.switch_weights) != switches:

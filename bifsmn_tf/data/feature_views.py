@@ -113,15 +113,16 @@ class FeatureViews:
             self._ahead[view] = self._worker.submit(self._get, view)
 
     def wait(self, view):
-        """Waits until a view is made, in the background: Ctrl-C ends it at once.
+        """Waits until a view is made: Ctrl-C ends it at once.
 
         The next `views[view]` is then immediate. What a `tf.data` generator waits for holds the
         main thread in TensorFlow, where nothing interrupts it.
         """
-        self.prepare(view)
         ahead = self._ahead.get(view)
         if ahead is not None:
             ahead.result()
+        else:
+            self._get(view)
 
     def close(self):
         """Gives up what is being made in the background, so that a program can end.
@@ -155,12 +156,12 @@ class FeatureViews:
         return features
 
     def _make(self, view):
+        self._check_open(view)
         rng = np.random.default_rng([self._seed % 2**63, view])
         replaced = make_all(self._replacements, self._samples, self._labels, rng)
         parts = []
         for start in range(0, len(self._samples), _BATCH):
-            if self._closed.is_set():
-                raise concurrent.futures.CancelledError(f"View {view} was given up")
+            self._check_open(view)
             rows = range(start, min(start + _BATCH, len(self._samples)))
             waveforms = audio_files.to_float(np.asarray(self._samples[rows.start : rows.stop]))
             for row in rows:
@@ -169,3 +170,7 @@ class FeatureViews:
             seed = rng.integers(2**31, size=2, dtype=np.int32)
             parts.append(self._compute(waveforms, seed).numpy())
         return np.concatenate(parts)
+
+    def _check_open(self, view):
+        if self._closed.is_set():
+            raise concurrent.futures.CancelledError(f"View {view} was given up")

@@ -1,5 +1,7 @@
 """Batches of one shape: XLA compiles a training step anew for every other one."""
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,17 +16,27 @@ from bifsmn_tf.data.spectrogram_augment import SpectrogramAugmentation
 from bifsmn_tf.data.spoken_words import SpokenWords
 
 
+@contextlib.contextmanager
 def training_views(data, recipe, network=None):
-    """The variants of training clips that a recipe computes once; None if it has none.
+    """The variants of training clips that a recipe computes once, for the time of a training.
 
     Args:
         data: `bifsmn_tf.data.SpeechCommands`.
         recipe: `Recipe`.
         network: Network whose inputs are wanted; None for the papers' features.
 
-    Returns:
-        `bifsmn_tf.data.FeatureViews`, to be closed after the training, or None.
+    Yields:
+        `bifsmn_tf.data.FeatureViews`, which are closed at the end; None if the recipe has none.
     """
+    views = _make_views(data, recipe, network)
+    try:
+        yield views
+    finally:
+        if views is not None:
+            views.close()
+
+
+def _make_views(data, recipe, network):
     if recipe.augmentation != "robust":
         return None
     samples, labels = data.waveforms("training", dtype="int16")
@@ -47,15 +59,15 @@ def training_batches(data, recipe, seed, first_epoch=0, network=None, views=None
             seeds can share them.
         first_epoch: The dataset's first iteration is this epoch.
         network: Network whose inputs are wanted; None for the papers' features.
-        views: Result of `training_views` with the same arguments, for who wants to close it;
-            None makes it here.
+        views: What `training_views` gives with the same arguments; None makes them here, for
+            batches that are all used.
 
     Returns:
         `(dataset, steps)`: a `tf.data.Dataset`, one epoch per iteration, and its length. Labels
         are class numbers, or shares of the classes with `recipe.soft_labels`.
     """
     if views is None:
-        views = training_views(data, recipe, network)
+        views = _make_views(data, recipe, network)
     _, labels = data.waveforms("training", dtype="int16")
     batch_size = min(recipe.batch_size, len(labels))
     if views is None:

@@ -113,35 +113,35 @@ def run(
     checkpoints = Checkpointing(network, state, folder, name)
     resumed_at = state.epoch
     if not state.finished:
-        views = training_views(data, recipe, network)
-        train, steps = training_batches(
-            data, recipe, seed, first_epoch=state.epoch, network=network, views=views
-        )
-        compile_model(recipe.make_optimizer(epochs, steps), jit_compile)
-        model.optimizer.build(network.trainable_variables)
-        if state.epoch:
-            state.restore(network, model.optimizer)
-        watchers = [BinarizerSchedule(epochs), KeepFreedMemory(), *callbacks, checkpoints]
-        if folder is not None:
-            watchers.append(EventLog(Path(folder) / "logs" / name))
-        if verbose:
-            best = max(state.history, key=mean_validation_accuracy, default=None)
-            best = (mean_validation_accuracy(best), best["epoch"]) if best else (-1.0, 0)
-            watchers.append(EpochLine(name, best))
-        if views is not None:
-            watchers.append(AwaitedViews(views))  # last: others count the time it takes
-        if state.epoch < epochs:
-            _fit(
-                model,
-                train,
-                views,
-                validation_data=validation_batches(
-                    data, network=network, soft_labels=recipe.soft_labels
-                ),
-                initial_epoch=state.epoch,
-                epochs=epochs,
-                callbacks=watchers,
+        with training_views(data, recipe, network) as views:
+            train, steps = training_batches(
+                data, recipe, seed, first_epoch=state.epoch, network=network, views=views
             )
+            compile_model(recipe.make_optimizer(epochs, steps), jit_compile)
+            model.optimizer.build(network.trainable_variables)
+            if state.epoch:
+                state.restore(network, model.optimizer)
+            watchers = [BinarizerSchedule(epochs), KeepFreedMemory(), *callbacks, checkpoints]
+            if folder is not None:
+                watchers.append(EventLog(Path(folder) / "logs" / name))
+            if verbose:
+                best = max(state.history, key=mean_validation_accuracy, default=None)
+                best = (mean_validation_accuracy(best), best["epoch"]) if best else (-1.0, 0)
+                watchers.append(EpochLine(name, best))
+            if views is not None:
+                watchers.append(AwaitedViews(views))  # last: others count the time it takes
+            if state.epoch < epochs:
+                model.fit(
+                    train,
+                    validation_data=validation_batches(
+                        data, network=network, soft_labels=recipe.soft_labels
+                    ),
+                    initial_epoch=state.epoch,
+                    epochs=epochs,
+                    callbacks=watchers,
+                    verbose=0,
+                    shuffle=False,  # the dataset shuffles
+                )
         if folder is not None and state.epoch == epochs:
             state.save(network, model.optimizer, finished=True)
     checkpoints.restore_best()
@@ -152,39 +152,31 @@ def _run_by_clock(
     name, model, network, compile_model, data, recipe, minutes, seed, jit_compile,
     verbose, callbacks,
 ):  # fmt: skip
-    views = training_views(data, recipe, network)
-    if views is not None:
-        views.wait(0)  # its time is not the training's
-    train, steps = training_batches(data, recipe, seed, network=network, views=views)
-    # The clock sets the rate before every step.
-    recipe = dataclasses.replace(recipe, schedule=False)
-    compile_model(recipe.make_optimizer(1, steps), jit_compile)
-    model.optimizer.build(network.trainable_variables)
-    checkpoints = Checkpointing(network, _State(None), None, name)
-    watchers = [Clock(minutes, recipe.learning_rate), KeepFreedMemory(), *callbacks, checkpoints]
-    if verbose:
-        watchers.append(EpochLine(name, seconds=60 * minutes))
-    _fit(
-        model,
-        train.repeat(),
-        views,
-        steps_per_epoch=min(steps, _LONGEST_EPOCH),
-        validation_data=validation_batches(
-            data, most=_CLOCK_VALIDATION, network=network, soft_labels=recipe.soft_labels
-        ),
-        epochs=1_000_000,
-        callbacks=watchers,
-    )
-    return Training(network, checkpoints.state.history)
-
-
-def _fit(model, train, views, **arguments):
-    """`model.fit` that leaves no view in the making behind, however it ends."""
-    try:
-        model.fit(train, verbose=0, shuffle=False, **arguments)  # the dataset shuffles
-    finally:
+    with training_views(data, recipe, network) as views:
         if views is not None:
-            views.close()
+            views.wait(0)  # its time is not the training's
+        train, steps = training_batches(data, recipe, seed, network=network, views=views)
+        # The clock sets the rate before every step.
+        optimizer = dataclasses.replace(recipe, schedule=False).make_optimizer(1, steps)
+        compile_model(optimizer, jit_compile)
+        model.optimizer.build(network.trainable_variables)
+        checkpoints = Checkpointing(network, _State(None), None, name)
+        clock = Clock(minutes, recipe.learning_rate)
+        watchers = [clock, KeepFreedMemory(), *callbacks, checkpoints]
+        if verbose:
+            watchers.append(EpochLine(name, seconds=60 * minutes))
+        model.fit(
+            train.repeat(),
+            steps_per_epoch=min(steps, _LONGEST_EPOCH),
+            validation_data=validation_batches(
+                data, most=_CLOCK_VALIDATION, network=network, soft_labels=recipe.soft_labels
+            ),
+            epochs=1_000_000,
+            callbacks=watchers,
+            verbose=0,
+            shuffle=False,
+        )
+    return Training(network, checkpoints.state.history)
 
 
 class _State:

@@ -237,7 +237,7 @@ _OWN_ROWS = (
         note="The released code's scales, which keep the pointwise weights real."),
     Row("v2-bn-soft", "BiFSMNv2", "FID, soft targets, normalization per switch",
         _v2(switch_all_bn=True), distillation="fid", logits="soft",
-        note="The shipped network. The rows below change one part of it each."),
+        note="The shipped network. Rows 'as v2-bn-soft' change one part of it."),
     Row("v2-bn-soft-official", "BiFSMNv2", "as v2-bn-soft, but real pointwise weights",
         _v2(switch_all_bn=True, weight_scale="official"), distillation="fid", logits="soft"),
     Row("v2-bn-soft-single", "BiFSMNv2", "as v2-bn-soft, but LPB with one scale",

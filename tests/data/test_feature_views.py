@@ -193,7 +193,7 @@ def test_an_error_is_raised_where_the_view_is_waited_for(make):
         make(Forbidden()).wait(0)
 
 
-def test_closing_gives_up_what_is_being_made(make, clips, expected, tmp_path):
+def test_closing_gives_up_what_is_being_made(make, clips, tmp_path, monkeypatch):
     started, closing = threading.Event(), threading.Event()
 
     class Endless(Louder):
@@ -210,7 +210,13 @@ def test_closing_gives_up_what_is_being_made(make, clips, expected, tmp_path):
     views.prepare(0)
     views.prepare(1)
     assert started.wait(60)
-    threading.Timer(0.1, closing.set).start()
+    shutdown = concurrent.futures.ThreadPoolExecutor.shutdown
+
+    def watched_shutdown(*args, **kwargs):
+        closing.set()
+        shutdown(*args, **kwargs)
+
+    monkeypatch.setattr(concurrent.futures.ThreadPoolExecutor, "shutdown", watched_shutdown)
     views.close()
     views.close()
     for view in range(3):

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from small_trainings import RECIPE, SMALL
+from small_trainings import RECIPE, ROBUST, SMALL
 
 from bifsmn_tf import recipes
 from bifsmn_tf.recipes.clock import Clock
@@ -23,13 +23,14 @@ class _Seconds(keras.callbacks.Callback):
         self.passed += 5
 
 
-def test_training_by_the_clock_ends_in_time(data, monkeypatch):
+@pytest.mark.parametrize("recipe", [RECIPE, ROBUST], ids=["released", "robust"])
+def test_training_by_the_clock_ends_in_time(data, monkeypatch, recipe):
     seconds = _Seconds()
     clock = functools.partial(Clock, now=lambda: seconds.passed)
     monkeypatch.setattr("bifsmn_tf.recipes.running.Clock", clock)
     model = recipes.make_teacher(data, **SMALL)
     training = recipes.train_teacher(
-        data, model, RECIPE, minutes=0.5, jit_compile=False, verbose=False, callbacks=[seconds]
+        data, model, recipe, minutes=0.5, jit_compile=False, verbose=False, callbacks=[seconds]
     )
     # To the step, or over by the validation after the last epoch that fits in.
     assert 25 < seconds.passed <= 30 + 1 + 5

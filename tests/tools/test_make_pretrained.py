@@ -22,7 +22,7 @@ def test_stages_are_valid_commands_that_follow_each_other(maker, name):
     stages = maker.train_arguments(name, "data", "work", seed=3)
     parsed = [parser.parse_args(stage) for stage in stages]
     for arguments in parsed:
-        assert arguments.seed == 3 and arguments.task == 10
+        assert arguments.seed == (0 if name == "dfsmn_sc10" else 3) and arguments.task == 10
         assert str(arguments.teacher) == (
             "None" if name == "dfsmn_sc10" else "work/dfsmn_sc10/stage1/teacher.keras"
         )
@@ -37,6 +37,17 @@ def test_the_seed_is_that_of_the_package(maker):
         assert f"seed {seed}" in card
         for number, stage in enumerate(maker.train_arguments(name, "DATA", "WORK", None), 1):
             assert f"* **Stage {number}**: `{' '.join(['tools/train.py', *stage])}`" in card
+
+
+def test_another_seed_has_its_own_folder_and_the_same_teacher(maker):
+    (teacher,) = maker.train_arguments("dfsmn_sc10", "DATA", "WORK", 2)
+    assert teacher == maker.train_arguments("dfsmn_sc10", "DATA", "WORK", None)[0]
+    ours, others = (maker.train_arguments("bifsmn_sc10", "DATA", "WORK", s) for s in (0, 2))
+    assert ours == maker.train_arguments("bifsmn_sc10", "DATA", "WORK", None)
+    assert not {stage[1] for stage in ours} & {stage[1] for stage in others}
+    for stage, other in zip(ours, others, strict=True):
+        at = stage.index("--teacher") + 1
+        assert stage[at] == other[at] == f"{teacher[1]}/teacher.keras"
 
 
 def test_card(maker, tmp_path):
@@ -58,6 +69,7 @@ def test_card(maker, tmp_path):
     for words in (
         "| validation | 1.0 | 90.00 % | 88.00 to 91.50 % | 500 |", "epoch 7 of 9", "seed 4",
         "5 bytes", "2.0e-06", "Stage 2", "WORK/b", "12.50 % of validation", "CC BY 4.0",
+        "`yes no`", "DATA WORK --only bifsmn_sc10 --seed 4`",
         "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5",
     ):  # fmt: skip
         assert words in card, words

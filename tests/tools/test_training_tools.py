@@ -113,6 +113,37 @@ def test_a_start_that_does_not_fit_is_found_before_the_teacher(
     assert not (tmp_path / "out").exists()
 
 
+def test_real_weights_first_and_then_one_bit(run_folder, tones, tool, tmp_path, capsys):
+    arguments = (
+        "--task", "yes,no", "--variant", "S", "--thin", "1.0", "--model", "bifsmnv2",
+        "--teacher", run_folder[0] / "teacher.keras", "--epochs", "1", "--batch-size", "32",
+        "--no-jit",
+    )  # fmt: skip
+    first, second = tmp_path / "real", tmp_path / "bits"
+    assert tool("train", tones, first, *arguments, "--weight-scale", "official") == 0
+    assert tool("train", tones, second, *arguments, "--start", first / "student_last.keras") == 0
+    capsys.readouterr()
+    assert tool("convert", first / "student.keras", tmp_path / "real.tflite") == 1
+    assert "real-valued pointwise weights" in capsys.readouterr().err
+    assert tool("convert", second / "student.keras", tmp_path / "bits.tflite") == 0
+    capsys.readouterr()
+    assert tool("train", tones, first, *arguments) == 1
+    assert "weight_scale: official then, None now" in capsys.readouterr().err
+    for model, message in (
+        (("--model", "bifsmn", "--binarizer", "react_net"), "released code, "),
+        (("--model", "fsmn"), "--weight-scale is not for this network"),
+    ):
+        try:
+            code = tool(
+                "train", tones, tmp_path / "no", "--task", "yes,no", *model,
+                "--weight-scale", "official",
+            )  # fmt: skip
+        except SystemExit as stopped:
+            code = stopped.code
+        assert code and message in capsys.readouterr().err
+        assert not (tmp_path / "no").exists()
+
+
 def test_a_weight_for_every_switch(tones, tool, tmp_path, capsys):
     for model, count in (("fsmn", 1), ("bifsmn", 3)):
         with pytest.raises(SystemExit) as stopped:
