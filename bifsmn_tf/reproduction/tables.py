@@ -217,6 +217,14 @@ TABLE_3 = (
         flops=_SMALL_FLOPS, v1=(90.65, 90.33, 90.31), parameters=0.05),
 )  # fmt: skip
 
+
+def _shipped(name, method, distillation="fid", logits="soft", note="", **arguments):
+    """The shipped BiFSMNv2, or what `arguments` make of it."""
+    network = _v2(**{"switch_all_bn": True, **arguments})
+    return Row(name, "BiFSMNv2", method, network, distillation=distillation, logits=logits,
+               note=note)  # fmt: skip
+
+
 _OWN_ROWS = (
     Row("tba-hed-official", "TBA", "HED, real pointwise weights",
         _bifsmn(weight_scale="official"), distillation="hed",
@@ -235,26 +243,19 @@ _OWN_ROWS = (
     Row("v2-official", "BiFSMNv2", "FID, logit MSE, real pointwise weights",
         _v2(weight_scale="official"), distillation="fid", logits="mse",
         note="The released code's scales, which keep the pointwise weights real."),
-    Row("v2-bn-soft", "BiFSMNv2", "FID, soft targets, normalization per switch",
-        _v2(switch_all_bn=True), distillation="fid", logits="soft",
-        note="The shipped network. Rows 'as v2-bn-soft' change one part of it."),
-    Row("v2-bn-soft-official", "BiFSMNv2", "as v2-bn-soft, but real pointwise weights",
-        _v2(switch_all_bn=True, weight_scale="official"), distillation="fid", logits="soft"),
-    Row("v2-bn-soft-single", "BiFSMNv2", "as v2-bn-soft, but LPB with one scale",
-        _v2(_LPB_SINGLE, switch_all_bn=True), distillation="fid", logits="soft"),
-    Row("v2-bn-soft-vanilla", "BiFSMNv2", "as v2-bn-soft, but no LPB",
-        _v2("vanilla", switch_all_bn=True), distillation="fid", logits="soft",
-        note="Below v2-bn-soft-single by what thresholds and gradient of LPB buy."),
-    Row("v2-soft", "BiFSMNv2", "as v2-bn-soft, but one normalization for all switches",
-        _v2(switch_all_bn=False), distillation="fid", logits="soft"),
-    Row("v2-bn", "BiFSMNv2", "as v2-bn-soft, but logit MSE",
-        _v2(switch_all_bn=True), distillation="fid", logits="mse"),
-    Row("v2-bn-fid", "BiFSMNv2", "as v2-bn-soft, but FID alone",
-        _v2(switch_all_bn=True), distillation="fid"),
-    Row("v2-bn-soft-only", "BiFSMNv2", "as v2-bn-soft, but soft targets alone",
-        _v2(switch_all_bn=True), logits="soft"),
-    Row("v2-bn-soft-hed", "BiFSMNv2", "as v2-bn-soft, but HED instead of FID",
-        _v2(switch_all_bn=True), distillation="hed", logits="soft"),
+    _shipped("v2-bn-soft", "FID, soft targets, normalization per switch",
+             note="The shipped network. Rows 'as v2-bn-soft' change one part of it."),
+    _shipped("v2-bn-soft-official", "as v2-bn-soft, but real pointwise weights",
+             weight_scale="official"),
+    _shipped("v2-bn-soft-single", "as v2-bn-soft, but LPB with one scale", binarizer=_LPB_SINGLE),
+    _shipped("v2-bn-soft-vanilla", "as v2-bn-soft, but no LPB", binarizer="vanilla",
+             note="Below v2-bn-soft-single by what thresholds and gradient of LPB buy."),
+    _shipped("v2-soft", "as v2-bn-soft, but one normalization for all switches",
+             switch_all_bn=False),
+    _shipped("v2-bn", "as v2-bn-soft, but logit MSE", logits="mse"),
+    _shipped("v2-bn-fid", "as v2-bn-soft, but FID alone", logits="none"),
+    _shipped("v2-bn-soft-only", "as v2-bn-soft, but soft targets alone", distillation="none"),
+    _shipped("v2-bn-soft-hed", "as v2-bn-soft, but HED instead of FID", distillation="hed"),
 )  # fmt: skip
 
 _SOUND = tuple(
