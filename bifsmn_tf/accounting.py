@@ -14,6 +14,7 @@ import math
 import keras
 from keras import ops
 
+from bifsmn_tf import text_table
 from bifsmn_tf.layers import BinaryConv2D, BinaryDense, BinaryPointwise
 
 # The papers' figures are operations of this many clips.
@@ -313,15 +314,7 @@ class Summary:
             )  # fmt: skip
         other = f"{_FLOAT_BYTES * self.other_floats:,}"
         rows.append(("other", "", "", f"{self.other_floats:,}", "32", other, "", ""))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        left = (0, 1, 2, 7)
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i in left else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths))
-            ).rstrip()
-            for row in rows
-        ]
+        lines = text_table.aligned(rows, right=(3, 4, 5, 6))
         lines.insert(1, "-" * max(map(len, lines)))
         shape = "x".join(map(str, self.input_shape))
         lines.insert(0, f"{self.name}, input {shape}")

@@ -255,6 +255,8 @@ def _measure(models):
 
 def _table(rows):
     """The table, aligned for a terminal."""
+    from bifsmn_tf import text_table
+
     first = rows[0]
     header = ("", "accuracy", "95 % interval", "keywords", "file, bytes", "smaller",
               "time, us", "faster")  # fmt: skip
@@ -274,11 +276,7 @@ def _table(rows):
                 f"{first.microseconds / row.microseconds:.1f}x",
             )
         )
-    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
-    lines = [
-        line[0].ljust(widths[0]) + "".join(f"  {c:>{w}}" for c, w in zip(line[1:], widths[1:]))
-        for line in cells
-    ]
+    lines = text_table.aligned(cells, right=range(1, len(header)))
     lines.insert(1, "-" * len(lines[0]))
     return "\n".join(lines)
 

@@ -75,8 +75,11 @@ def main(argv=None):
     arguments = parser().parse_args(argv)
     _common.check_folder(arguments.data)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    _train(TEACHER, arguments)  # first: the others need it
     for name in arguments.only or STAGES:
-        _make(name, arguments)
+        if name != TEACHER:
+            _train(name, arguments)
+        _write(name, arguments)
     return _common.OK
 
 
@@ -110,13 +113,16 @@ def train_arguments(name, data, work, seed):
     return result
 
 
-def _make(name, arguments):
-    stages = train_arguments(name, arguments.data, arguments.work, arguments.seed)
-    teacher = train_arguments(TEACHER, arguments.data, arguments.work, None)
-    for stage in stages if name == TEACHER else [*teacher, *stages]:
+def _train(name, arguments):
+    for stage in train_arguments(name, arguments.data, arguments.work, arguments.seed):
         _tool("train.py", *stage, "--cache", arguments.work / "cache")
+
+
+def _write(name, arguments):
+    """Converts, evaluates and describes a trained network, and puts it where it belongs."""
+    last = train_arguments(name, arguments.data, arguments.work, arguments.seed)[-1]
     network = "teacher" if name == TEACHER else "student"
-    folder = Path(stages[-1][1])
+    folder = Path(last[1])
     keras_file, tflite = folder / f"{network}.keras", folder / f"{name}.tflite"
     report = folder / "convert.json"
     _tool(

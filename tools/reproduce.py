@@ -113,6 +113,7 @@ def main(argv=None):
 
 
 def _list(table, rows):
+    from bifsmn_tf import text_table
     from bifsmn_tf.reproduction import tables
 
     def figures(values):
@@ -127,9 +128,7 @@ def _list(table, rows):
                 figures(row.flops), figures(row.v1), figures(row.v2),
             )
         )  # fmt: skip
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+    print("\n".join(text_table.aligned(cells)))
 
 
 def _reproduce(arguments, rows, argv):

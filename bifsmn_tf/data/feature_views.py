@@ -57,9 +57,9 @@ class FeatureViews:
         self._folder = None
         if cache_dir is not None:
             self._folder = Path(cache_dir) / f"views-{self._fingerprint()}"
-        self._kept = {}
         self._worker = concurrent.futures.ThreadPoolExecutor(1)
-        self._ahead = {}
+        self._futures = {}
+        self._lock = threading.Lock()
         self._closed = threading.Event()
 
         @tf.function(input_signature=[
@@ -104,13 +104,15 @@ class FeatureViews:
         """
         if not 0 <= view < self._count:
             raise IndexError(f"There are {self._count} views. Received: {view}")
-        ahead = self._ahead.pop(view, None)
-        return self._get(view) if ahead is None else ahead.result()
+        return self._future(view).result()
+
+    def of_epoch(self, epoch):
+        """Number of the view that an epoch of a training takes: one after the other, in turn."""
+        return epoch % self._count
 
     def prepare(self, view):
         """Starts making a view in the background."""
-        if view not in self._ahead and not self._closed.is_set():
-            self._ahead[view] = self._worker.submit(self._get, view)
+        self._future(view)
 
     def wait(self, view):
         """Waits until a view is made: Ctrl-C ends it at once.
@@ -118,26 +120,31 @@ class FeatureViews:
         The next `views[view]` is then immediate. What a `tf.data` generator waits for holds the
         main thread in TensorFlow, where nothing interrupts it.
         """
-        ahead = self._ahead.get(view)
-        if ahead is not None:
-            ahead.result()
-        else:
-            self._get(view)
+        self._future(view).result()
 
     def close(self):
         """Gives up what is being made in the background, so that a program can end.
 
         Views that are made remain; others raise `concurrent.futures.CancelledError`.
         """
-        self._closed.set()
+        with self._lock:
+            self._closed.set()
         self._worker.shutdown(cancel_futures=True)
 
+    def _future(self, view):
+        # One for all that want the view, from whatever thread: it is made once.
+        with self._lock:
+            if view not in self._futures:
+                if self._closed.is_set():
+                    self._futures[view] = concurrent.futures.Future()
+                    self._futures[view].cancel()
+                else:
+                    self._futures[view] = self._worker.submit(self._get, view)
+            return self._futures[view]
+
     def _get(self, view):
-        if view in self._kept:
-            return self._kept[view]
         if self._folder is None:
-            self._kept[view] = self._make(view)
-            return self._kept[view]
+            return self._make(view)
         path = self._folder / f"{view:04}.npy"
         try:
             return np.load(path, mmap_mode="r")
@@ -153,7 +160,7 @@ class FeatureViews:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        return features
+        return np.load(path, mmap_mode="r")  # gives the memory back
 
     def _make(self, view):
         self._check_open(view)

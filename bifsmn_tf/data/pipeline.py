@@ -147,7 +147,8 @@ def view_batches(
 ) -> tf.data.Dataset:
     """Makes a dataset of shuffled batches from features made once, one epoch per iteration.
 
-    Epoch e takes view e modulo their number. A last batch that would be smaller is left out.
+    Every epoch takes its view, `views.of_epoch(epoch)`. A last batch that would be smaller is left
+    out.
 
     Args:
         views: `bifsmn_tf.data.feature_views.FeatureViews`.
@@ -181,8 +182,8 @@ def view_batches(
         rng = np.random.default_rng([seed % 2**63, epoch])
         order = rng.permutation(count)
         seeds = rng.integers(2**31, size=(num_batches, 2), dtype=np.int32)
-        features = views[epoch % len(views)]
-        views.prepare((epoch + 1) % len(views))
+        features = views[views.of_epoch(epoch)]
+        views.prepare(views.of_epoch(epoch + 1))
         for batch in range(num_batches):
             rows = order[batch * batch_size : (batch + 1) * batch_size]
             yield features[rows], labels[rows], seeds[batch]

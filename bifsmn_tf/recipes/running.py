@@ -129,7 +129,7 @@ def run(
                 best = (mean_validation_accuracy(best), best["epoch"]) if best else (-1.0, 0)
                 watchers.append(EpochLine(name, best))
             if views is not None:
-                watchers.append(AwaitedViews(views))  # last: others count the time it takes
+                watchers.append(AwaitedViews(views, steps, first_epoch=state.epoch))
             if state.epoch < epochs:
                 model.fit(
                     train,
@@ -163,6 +163,8 @@ def _run_by_clock(
         checkpoints = Checkpointing(network, _State(None), None, name)
         clock = Clock(minutes, recipe.learning_rate)
         watchers = [clock, KeepFreedMemory(), *callbacks, checkpoints]
+        if views is not None:
+            watchers.append(AwaitedViews(views, steps))
         if verbose:
             watchers.append(EpochLine(name, seconds=60 * minutes))
         model.fit(

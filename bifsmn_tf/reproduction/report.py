@@ -6,6 +6,8 @@ import io
 import math
 import statistics
 
+from bifsmn_tf import text_table
+
 
 @dataclasses.dataclass(frozen=True)
 class Line:
@@ -131,12 +133,7 @@ class Report:
                     line.measured, str(len(line.accuracies)),
                 )
             )  # fmt: skip
-        widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-        rows = [
-            "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths)) + " |"
-            for row in cells
-        ]
-        rows.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+        rows = text_table.markdown(cells)
         notes = [f"* {note}" for note in self.notes()]
         text = [f"# {self.heading}", "", *(f"* {part}" for part in self.protocol), "", *rows]
         return "\n".join([*text, *(["", *notes] if notes else [])]) + "\n"

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from bifsmn_tf import text_table
 from bifsmn_tf.evaluation import wilson_interval
 
 
@@ -73,12 +74,7 @@ class Report:
             command: Command that trains with the best values.
         """
         cells = [self._header(), *(self._cells(trial) for trial in self.trials)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        rows = [
-            "| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths)) + " |"
-            for row in cells
-        ]
-        rows.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+        rows = text_table.markdown(cells)
         notes = [f"* {note}" for note in self.notes()]
         return "\n".join(
             ["# Search over the recipe", "", *notes, "", *rows, "", "Train with the best values:",

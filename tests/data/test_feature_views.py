@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bifsmn_tf.data import FeatureViews, RobustAugmentation, Robustness, log_mel_features
+from bifsmn_tf.data import (
+    FeatureViews,
+    RobustAugmentation,
+    Robustness,
+    feature_views,
+    log_mel_features,
+)
 from bifsmn_tf.data.digital_silence import DigitalSilence
 from bifsmn_tf.data.distractors import Distractors
 from bifsmn_tf.data.features import front_end
@@ -170,6 +176,28 @@ def test_prepared_views_are_the_same(make, expected, tmp_path, cached):
     np.testing.assert_array_equal(views[1], expected[1])
     np.testing.assert_array_equal(views[1], expected[1])
     np.testing.assert_array_equal(views[0], expected[0])
+
+
+def test_a_view_that_several_threads_want_is_made_once(make, expected, monkeypatch):
+    views, make_all, calls = make(), feature_views.make_all, []
+
+    def counting(*args):
+        calls.append(args)
+        return make_all(*args)
+
+    monkeypatch.setattr(feature_views, "make_all", counting)
+    together = threading.Barrier(8, timeout=60)
+
+    def want(i):
+        together.wait()
+        if i % 2:
+            views.wait(2)
+        return views[2]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for got in pool.map(want, range(8)):
+            np.testing.assert_array_equal(got, expected[2])
+    assert len(calls) == 1
 
 
 def test_an_error_in_the_background_is_raised_where_the_view_is_wanted(make):
