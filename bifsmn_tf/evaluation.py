@@ -85,31 +85,36 @@ class SwitchResult:
         thin: The switch.
         labels: Names of the classes.
         confusion: Counts, rows true and columns predicted.
+        variants: How often each clip is counted, as it is or augmented.
     """
 
     thin: float
     labels: tuple
     confusion: np.ndarray
+    variants: int = 1
 
     @property
     def count(self):
-        """Number of clips."""
+        """Number of answers: of clips, or of their variants."""
         return int(self.confusion.sum())
 
     @property
     def correct(self):
-        """Number of clips that were recognized."""
+        """Number of right answers."""
         return int(np.trace(self.confusion))
 
     @property
     def accuracy(self):
-        """Share of clips that were recognized."""
+        """Share of right answers."""
         return self.correct / self.count
 
     @property
     def interval(self):
-        """95 % Wilson interval of the accuracy."""
-        return wilson_interval(self.correct, self.count)
+        """95 % Wilson interval of the accuracy, for as many clips as there are.
+
+        Variants of a clip are right or wrong together: more of them are no more clips.
+        """
+        return wilson_interval(self.correct / self.variants, self.count / self.variants)
 
     @property
     def keyword_count(self):
@@ -133,6 +138,7 @@ class SwitchResult:
             "accuracy": self.accuracy,
             "correct": self.correct,
             "n": self.count,
+            "variants": self.variants,
             "interval_95": list(self.interval),
             "keyword_accuracy": self.keyword_accuracy,
             "keyword_n": self.keyword_count,
@@ -162,24 +168,30 @@ class Evaluation:
         labels: Names of the classes, in the order of the model.
         switches: `SwitchResult` per switch, the largest first.
         baselines: What trivial classifiers reach, see `SpeechCommands.baselines`.
+        augmented: Whether the clips were augmented.
     """
 
     subset: str
     labels: tuple
     switches: tuple
     baselines: dict
+    augmented: bool = False
 
     def to_dict(self):
         """Plain numbers, for JSON."""
         return {
             "subset": self.subset,
+            "augmented": self.augmented,
             "labels": list(self.labels),
             "baselines": dict(self.baselines),
             "switches": {str(result.thin): result.to_dict() for result in self.switches},
         }
 
     def __str__(self):
-        lines = [f"{self.subset}: {self.switches[0].count} clips"]
+        first = self.switches[0]
+        lines = [f"{self.subset}: {first.count // first.variants} clips"]
+        if self.augmented:
+            lines[0] += f", {first.variants} augmented variant{'s' * (first.variants > 1)} of each"
         lines.append(f"{'switch':<8}{'accuracy':>10}  {'95 % interval':<18}{'keywords only':>14}")
         for result in self.switches:
             low, high = (100 * end for end in result.interval)
@@ -330,7 +342,7 @@ def predict(model, samples, thin=1.0, batch_size=256):
     return np.concatenate([scores_of(model, inputs_of(model, batch), thin) for batch in batches])
 
 
-def evaluate(model, data, subset="testing", thin=None):
+def evaluate(model, data, subset="testing", thin=None, augmented=0, seed=0):
     """Evaluates all switches on a subset.
 
     Args:
@@ -339,20 +351,39 @@ def evaluate(model, data, subset="testing", thin=None):
         data: `bifsmn_tf.data.SpeechCommands`.
         subset: "testing", "validation" or "training".
         thin: Switches; None for all of the model's.
+        augmented: Number of augmented variants of every clip, see
+            `bifsmn_tf.data.variants`; 0 for the clips as recorded.
+        seed: Of the variants.
 
     Returns:
         An `Evaluation`, with classes in the model's order.
 
     Raises:
-        ValueError: If labels or switches do not match.
+        ValueError: If labels or switches do not match, or `augmented` is no number of variants.
     """
+    if not isinstance(augmented, int) or augmented < 0:
+        raise ValueError(
+            f"`augmented` should be a whole number, 0 or more. Received: augmented={augmented!r}"
+        )
     order = match_labels(model.labels, data.labels)
     switches = check_switches(model, thin)
     samples, labels = data.waveforms(subset, dtype="int16")
     truth = order[labels]
-    results = []
-    for switch in switches:
-        predicted = predict(model, samples, switch).argmax(axis=-1)
-        matrix = confusion_matrix(truth, predicted, len(model.labels))
-        results.append(SwitchResult(switch, tuple(model.labels), matrix))
-    return Evaluation(subset, tuple(model.labels), tuple(results), data.baselines(subset))
+    variants = [samples]
+    if augmented:
+        from bifsmn_tf.data.variants import augmented_variants
+
+        variants = augmented_variants(samples, data.noise, augmented, seed)
+    size = len(model.labels)
+    matrices = {switch: np.zeros((size, size), np.int64) for switch in switches}
+    for waveforms in variants:
+        for switch, matrix in matrices.items():
+            predicted = predict(model, waveforms, switch).argmax(axis=-1)
+            matrix += confusion_matrix(truth, predicted, size)
+    results = tuple(
+        SwitchResult(switch, tuple(model.labels), matrix, variants=max(augmented, 1))
+        for switch, matrix in matrices.items()
+    )
+    return Evaluation(
+        subset, tuple(model.labels), results, data.baselines(subset), augmented=augmented > 0
+    )

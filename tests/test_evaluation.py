@@ -60,6 +60,10 @@ def test_switch_result_figures(tmp_path):
     assert result.keyword_count == 20
     assert result.keyword_accuracy == pytest.approx(14 / 20)
     assert result.interval == evaluation.wilson_interval(22, 30)
+    # Ten times the same answers are no more clips.
+    tenfold = evaluation.SwitchResult(1.0, labels, 10 * matrix, variants=10)
+    assert (tenfold.count, tenfold.accuracy) == (300, result.accuracy)
+    assert tenfold.interval == pytest.approx(result.interval)
     result.write_csv(tmp_path / "c.csv")
     rows = list(csv.reader(open(tmp_path / "c.csv", encoding="utf-8")))
     assert rows[0][1:] == list(labels)
@@ -107,6 +111,8 @@ class _Data:
         samples[:, 0] = self.classes
         return samples, self.classes
 
+    noise = ()
+
     def baselines(self, subset):
         return {"majority": 0.5, "unknown_and_silence": 0.25}
 
@@ -146,3 +152,38 @@ def test_evaluate_chosen_switches():
     assert [s.thin for s in result.switches] == [0.5]
     with pytest.raises(ValueError, match="Received: thin=\\(0.3,\\)"):
         evaluation.evaluate(_File(), _Data([2, 3]), thin=(0.3,))
+
+
+class _Loudness(_File):
+    """Knows two classes by their level, which augmentation changes."""
+
+    labels = list(_Data.labels)
+
+    def scores(self, x, thin):
+        return np.eye(4, dtype=np.float32)[2 if np.abs(x).max() > 0.2 else 3]
+
+
+class _Loud(_Data):
+    def waveforms(self, subset, dtype):
+        samples = np.full((len(self.classes), 16000), 8192, np.int16)  # 0.25
+        return samples, self.classes
+
+
+def test_evaluate_augmented():
+    data = _Loud([2] * 20)
+    recorded = evaluation.evaluate(_Loudness(), data)
+    assert recorded.switches[0].accuracy == 1.0 and not recorded.augmented
+    augmented = evaluation.evaluate(_Loudness(), data, augmented=3, seed=1)
+    for switch in augmented.switches:
+        assert (switch.count, switch.variants) == (60, 3)
+        assert 0.1 < switch.accuracy < 0.9  # most levels are lower
+    assert "20 clips, 3 augmented variants of each" in str(augmented)
+    assert augmented.to_dict()["augmented"] and not recorded.to_dict()["augmented"]
+    again = evaluation.evaluate(_Loudness(), data, augmented=3, seed=1)
+    assert again.to_dict() == augmented.to_dict()
+
+
+@pytest.mark.parametrize("augmented", [-1, 0.5, "2"])
+def test_evaluate_rejects_what_is_no_number_of_variants(augmented):
+    with pytest.raises(ValueError, match="`augmented` should be a whole number"):
+        evaluation.evaluate(_Loudness(), _Loud([2]), augmented=augmented)

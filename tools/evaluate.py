@@ -3,7 +3,8 @@
 
 A .keras file runs in Keras, a .tflite file in the TFLite interpreter, one clip at a time, with
 the front end a device uses. With --det it also listens to continuous audio: false accepts per
-hour of background noise and of other words, against false rejects of keywords.
+hour of background noise and of other words, against false rejects of keywords. With --augmented
+every clip is heard in other rooms and noises, at other speeds and levels.
 """
 
 import argparse
@@ -35,7 +36,9 @@ def parser():
         "--protocol", choices=("warden", "paper"),
         help="what becomes of other words and silence (default: by the model's labels)",
     )  # fmt: skip
-    result.add_argument("--seed", type=_common.natural_int, default=0, help="of the unknown clips")
+    result.add_argument(
+        "--seed", type=_common.natural_int, default=0, help="of unknown clips and of --augmented"
+    )
     result.add_argument(
         "--out", type=Path, metavar="DIR",
         help="write confusion matrices and the DET curves there, as PNG and CSV",
@@ -43,6 +46,10 @@ def parser():
     result.add_argument(
         "--det", action="store_true",
         help="also measure false accepts per hour against false rejects in continuous audio",
+    )  # fmt: skip
+    result.add_argument(
+        "--augmented", type=_common.positive_int, metavar="N", default=0,
+        help="N augmented variants of every clip in the place of the clip itself",
     )  # fmt: skip
     result.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return result
@@ -55,8 +62,10 @@ def main(argv=None):
         parser().error(f"MODEL should be a .keras or .tflite file. Received: {arguments.model}")
     if arguments.out is not None and arguments.out.exists() and not arguments.out.is_dir():
         parser().error(f"--out should be a folder. Received: {arguments.out}")
+    if arguments.augmented and arguments.det:
+        parser().error("--augmented is for single clips and does not go with --det")
     _common.check_folder(arguments.data)
-    if arguments.model.suffix == ".keras":
+    if arguments.model.suffix == ".keras" or arguments.augmented:
         _common.import_tensorflow()
 
     from bifsmn_tf import evaluation
@@ -75,7 +84,9 @@ def main(argv=None):
         settings["protocol"] = arguments.protocol
     data = SpeechCommands(arguments.data, seed=arguments.seed, **settings)
     streams = _streams(arguments.data, data) if arguments.det else None
-    result = evaluation.evaluate(model, data, arguments.subset, arguments.thin)
+    result = evaluation.evaluate(
+        model, data, arguments.subset, arguments.thin, arguments.augmented, arguments.seed
+    )
     print(f"{arguments.model}, {settings['protocol']} protocol")
     print(result)
     detected = None

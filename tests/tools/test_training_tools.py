@@ -207,6 +207,19 @@ def test_evaluate_keras(run_folder, tones, tool, tmp_path, capsys):
     assert "95 % interval" in text and "always the most frequent class: 40.00 %" in text
 
 
+def test_evaluate_augmented(run_folder, tones, tool, tmp_path, capsys):
+    out, _ = run_folder
+    arguments = ("evaluate", out / "student.keras", tones, "--augmented", "2")
+    assert tool(*arguments, "--json", tmp_path / "e.json") == 0
+    result = json.loads((tmp_path / "e.json").read_text())
+    assert result["augmented"] and result["switches"]["1.0"]["variants"] == 2
+    assert result["switches"]["1.0"]["n"] == 20
+    assert "10 clips, 2 augmented variants of each" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as error:
+        tool(*arguments, "--det")
+    assert error.value.code == 2 and "--det" in capsys.readouterr().err
+
+
 def test_convert_and_evaluate_tflite(run_folder, tones, tool, tmp_path, capsys):
     pytest.importorskip("ai_edge_litert")
     from bifsmn_tf.runtime import ops_library
