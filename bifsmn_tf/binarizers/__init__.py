@@ -29,6 +29,7 @@ from bifsmn_tf.binarizers.base import (
 from bifsmn_tf.binarizers.bi_real import BiReal, ReActNet
 from bifsmn_tf.binarizers.ir_net import IRNet
 from bifsmn_tf.binarizers.lpb import LPB
+from bifsmn_tf.binarizers.real_activations import RealActivations
 from bifsmn_tf.binarizers.straight_through_sign import BNN, RAD, DoReFa, Vanilla
 from bifsmn_tf.binarizers.xnor_net import XNORNet
 from bifsmn_tf.binarizers.zero_preserving import ZeroPreserving
@@ -42,6 +43,7 @@ __all__ = [
     "Activation",
     "Binarizer",
     "Deployed",
+    "RealActivations",
     "ZeroPreserving",
     "clipped_identity",
     "get",

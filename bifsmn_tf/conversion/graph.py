@@ -260,8 +260,8 @@ def deployed_form(layer):
         raise ConversionError(
             "The operators binarize an activation to the sign of its difference from a constant "
             "per channel, or to two such signs (docs/ops.md). This binarizer scales by the mean "
-            "of a whole clip, or has a zero between its signs. "
-            f"Received: binarizer={layer.binarizer.name!r}"
+            "of a whole clip, has a zero between its signs, or leaves activations real. "
+            f"Received: binarizer={type(layer.binarizer).__name__}, {layer.binarizer.name!r}"
         )
     return form
 

@@ -103,6 +103,11 @@ _LPB_SINGLE = {
     "module": "bifsmn_tf.binarizers.lpb", "class_name": "LPB", "config": {"dual": False},
     "registered_name": "bifsmn_tf>LPB",
 }  # fmt: skip
+# LPB for weights alone.
+_LPB_REAL_ACTIVATIONS = {
+    "module": "bifsmn_tf.binarizers.real_activations", "class_name": "RealActivations",
+    "config": {"binarizer": "lpb"}, "registered_name": "bifsmn_tf>RealActivations",
+}  # fmt: skip
 _FLOPS = {
     12: (40.46, 29.90, 24.62),
     20: (41.50, 30.95, 25.67),
@@ -247,6 +252,8 @@ _OWN_ROWS = (
              note="The shipped network. Rows 'as v2-bn-soft' change one part of it."),
     _shipped("v2-bn-soft-official", "as v2-bn-soft, but real pointwise weights",
              weight_scale="official"),
+    _shipped("v2-bn-soft-weights", "as v2-bn-soft, but real activations",
+             binarizer=_LPB_REAL_ACTIVATIONS, note="FLOPs are counted as those of v2-bn-soft."),
     _shipped("v2-bn-soft-single", "as v2-bn-soft, but LPB with one scale", binarizer=_LPB_SINGLE),
     _shipped("v2-bn-soft-vanilla", "as v2-bn-soft, but no LPB", binarizer="vanilla",
              note="Below v2-bn-soft-single by what thresholds and gradient of LPB buy."),
