@@ -38,7 +38,8 @@ def centre_thresholds(student, features):
         if id(layer) not in seen:  # once: layers are shared by the switches
             seen.add(id(layer))
             middle = ops.mean(inputs, axis=tuple(range(len(inputs.shape) - 1)))
-            layer.binarizer.centre(layer.binarizer_variables, middle)
+            deviation = ops.sqrt(ops.mean(ops.square(inputs - middle)))
+            layer.binarizer.centre(layer.binarizer_variables, middle, deviation)
 
     statistics = [ops.convert_to_numpy(v).copy() for v in student.non_trainable_variables]
     with watched_inputs(student, centre):

@@ -519,6 +519,7 @@ _BINARIZERS = (
          (0.0, {"window1": 2.0, "window2": 2.0, "window3": 2.0},
           "\N{GREEK SMALL LETTER ALPHA} = 2")),
     ),
+    ("LSQ, two bits", "lsq", ((0.0, {}, "s = 1"), (0.0, {"step": 0.5}, "s = 0.5"))),
 )  # fmt: skip
 
 
@@ -530,9 +531,9 @@ def binarizers(path):
     """
     from bifsmn_tf import binarizers as package
 
-    columns = 3
-    rows = len(_BINARIZERS) // columns
-    figure = _figure(15, 4.3 * rows)
+    columns = 2
+    rows = -(-len(_BINARIZERS) // columns)
+    figure = _figure(10.5, 4.3 * rows)
     for panel, (title, name, states) in zip(
         figure.subfigures(rows, columns, wspace=0.04, hspace=0.04).flat, _BINARIZERS
     ):

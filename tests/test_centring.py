@@ -102,3 +102,17 @@ def test_watching_ends():
 def test_clips_are_needed():
     with pytest.raises(ValueError, match=r"at least one clip. Received: shape \(0, 8, 8, 1\)"):
         centre_thresholds(student("lpb"), FEATURES[:0])
+
+
+def test_steps_are_those_of_the_nearest_four_levels():
+    model = student("lsq")
+    before = values(model)
+    centre_thresholds(model, FEATURES)
+    changed = {path for path, value in values(model).items() if np.any(value != before[path])}
+    assert changed == {path for path in before if path.endswith(("/threshold", "/step"))}
+    for layer, x in inputs_of(model, 1.0):
+        x = x.astype(np.float64).reshape(-1, x.shape[-1])
+        variables = layer.binarizer_variables
+        np.testing.assert_allclose(variables["threshold"], x.mean(0), atol=2e-4)
+        deviation = np.sqrt(np.square(x - x.mean(0)).mean())
+        np.testing.assert_allclose(variables["step"], 0.996 * deviation, rtol=1e-3)

@@ -29,6 +29,7 @@ def student(binarizer, thinning):
 def test_the_lists_are_complete():
     assert set(composition.BINARIZERS) == {
         "vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb",
+        "lsq",
     }
     assert set(composition.DISTILLATIONS) == set(recipes.DISTILLATIONS)
 

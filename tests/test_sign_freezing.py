@@ -108,6 +108,7 @@ def test_unknown_length_is_learned_in_the_first_epoch():
 
 @pytest.mark.parametrize("name", [
     "vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb",
+    "lsq",
 ])  # fmt: skip
 def test_frozen_weights_get_no_gradient(name):
     layer = dense(name, (4, 3))

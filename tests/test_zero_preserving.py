@@ -20,7 +20,7 @@ def test_values():
 
 @pytest.mark.parametrize(
     "name",
-    ["vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb"],
+    ["vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb", "lsq"],
 )
 def test_only_exact_zeros_differ(name):
     plain = BinaryDense(3, binarizer=name)

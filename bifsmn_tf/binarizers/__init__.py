@@ -29,13 +29,15 @@ from bifsmn_tf.binarizers.base import (
 from bifsmn_tf.binarizers.bi_real import BiReal, ReActNet
 from bifsmn_tf.binarizers.ir_net import IRNet
 from bifsmn_tf.binarizers.lpb import LPB
+from bifsmn_tf.binarizers.lsq import LSQ
 from bifsmn_tf.binarizers.real_activations import RealActivations
 from bifsmn_tf.binarizers.straight_through_sign import BNN, RAD, DoReFa, Vanilla
 from bifsmn_tf.binarizers.xnor_net import XNORNet
 from bifsmn_tf.binarizers.zero_preserving import ZeroPreserving
 
 _BY_NAME = {
-    cls.name: cls for cls in (Vanilla, BNN, XNORNet, DoReFa, BiReal, IRNet, RAD, ReActNet, LPB)
+    cls.name: cls
+    for cls in (Vanilla, BNN, XNORNet, DoReFa, BiReal, IRNet, RAD, ReActNet, LPB, LSQ)
 }
 
 __all__ = [
@@ -59,7 +61,7 @@ def get(identifier):
 
     Args:
         identifier: A name ("vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad",
-            "react_net" or "lpb"), a `Binarizer`, its serialized configuration, or None for
+            "react_net", "lpb" or "lsq"), a `Binarizer`, its serialized configuration, or None for
             no binarization (a float layer).
 
     Returns:

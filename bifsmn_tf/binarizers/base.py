@@ -151,12 +151,13 @@ class Binarizer:
         """
         return 1.0
 
-    def centre(self, variables, middle):
+    def centre(self, variables, middle, deviation):
         """Moves the thresholds of a layer's activations, if it learns any.
 
         Args:
             variables: The layer's, from `create_variables`.
             middle: What should become the border between the signs, one value per channel.
+            deviation: Root mean square distance of the layer's inputs from it, one number.
         """
 
     def activation_loss(self, x):

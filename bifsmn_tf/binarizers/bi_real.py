@@ -77,5 +77,5 @@ class ReActNet(BiReal):
     def deployed(self, variables=None):
         return Deployed((-variables["beta"],))
 
-    def centre(self, variables, middle):
+    def centre(self, variables, middle, deviation):
         variables["beta"].assign(-middle)

@@ -96,7 +96,7 @@ class LPB(ScaledSignWeights):
         names = ("threshold0", "threshold1") if self.dual else ("threshold0",)
         return Deployed(tuple(variables[name] for name in names), variables["threshold2"])
 
-    def centre(self, variables, middle):
+    def centre(self, variables, middle, deviation):
         # Both terms then describe x - middle, and the shift puts it back.
         for name, value in zip(self.thresholds, (middle, middle, -middle)):
             if name in variables:

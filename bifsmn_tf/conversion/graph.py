@@ -260,7 +260,8 @@ def deployed_form(layer):
         raise ConversionError(
             "The operators binarize an activation to the sign of its difference from a constant "
             "per channel, or to two such signs (docs/ops.md). This binarizer scales by the mean "
-            "of a whole clip, has a zero between its signs, or leaves activations real. "
+            "of a whole clip, has a zero between its signs or a step other than 1, or leaves "
+            "activations real. "
             f"Received: binarizer={type(layer.binarizer).__name__}, {layer.binarizer.name!r}"
         )
     return form

@@ -252,6 +252,8 @@ _OWN_ROWS = (
              note="The shipped network. Rows 'as v2-bn-soft' change one part of it."),
     _shipped("v2-bn-soft-official", "as v2-bn-soft, but real pointwise weights",
              weight_scale="official"),
+    _shipped("v2-bn-soft-lsq", "as v2-bn-soft, but LSQ instead of LPB", binarizer="lsq",
+             note="Two bits of activation at a learned step, scales constant."),
     _shipped("v2-bn-soft-weights", "as v2-bn-soft, but real activations",
              binarizer=_LPB_REAL_ACTIVATIONS, note="FLOPs are counted as those of v2-bn-soft."),
     _shipped("v2-bn-soft-single", "as v2-bn-soft, but LPB with one scale", binarizer=_LPB_SINGLE),

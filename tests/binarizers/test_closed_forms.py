@@ -36,10 +36,17 @@ def sample_scale(x):
 
 
 BETA = np.linspace(-0.5, 0.5, INPUTS)
+STEP = 0.7
 
 
 class Vanilla:
     """Closed forms of a binarizer; this one's are also the others' defaults."""
+
+    variables = {}  # Values, in the order of the layer's.
+
+    @staticmethod
+    def variable_gradients(x, upstream):
+        return []
 
     @staticmethod
     def activation(x):
@@ -87,6 +94,8 @@ class BiReal(Vanilla):
 
 
 class ReActNet(Vanilla):
+    variables = {"beta": BETA}
+
     @staticmethod
     def activation(x):
         return signs(x + BETA)
@@ -94,6 +103,10 @@ class ReActNet(Vanilla):
     @staticmethod
     def activation_gradient(x, upstream):
         return upstream * quadratic(x + BETA)
+
+    @classmethod
+    def variable_gradients(cls, x, upstream):
+        return [cls.activation_gradient(x, upstream).sum(axis=0)]
 
 
 class IRNet(Vanilla):
@@ -116,9 +129,32 @@ class IRNet(Vanilla):
         return (g - g.mean(axis=0) - along * standard) / deviation
 
 
+class LSQ(Vanilla):
+    variables = {"threshold": BETA, "step": STEP}
+
+    @staticmethod
+    def levels(x):
+        y = (x - BETA) / STEP
+        return y, np.clip(np.floor(y), -2, 1) + 0.5
+
+    @classmethod
+    def activation(cls, x):
+        return STEP * cls.levels(x)[1] + BETA
+
+    @classmethod
+    def activation_gradient(cls, x, upstream):
+        return upstream * (np.abs(cls.levels(x)[0]) <= 2)
+
+    @classmethod
+    def variable_gradients(cls, x, upstream):
+        y, levels = cls.levels(x)
+        inside = np.abs(y) <= 2
+        return [(upstream * ~inside).sum(axis=0), (upstream * (levels - y * inside)).sum()]
+
+
 CLOSED_FORMS = {
     "vanilla": Vanilla, "bnn": BNN, "xnor_net": XNORNet, "dorefa": DoReFa, "bi_real": BiReal,
-    "ir_net": IRNet, "rad": BNN, "react_net": ReActNet,
+    "ir_net": IRNet, "rad": BNN, "react_net": ReActNet, "lsq": LSQ,
 }  # fmt: skip
 every = pytest.mark.parametrize("name", CLOSED_FORMS)
 NAMES = (*CLOSED_FORMS, "lpb")
@@ -129,8 +165,8 @@ def dense(name):
     layer.build((None, INPUTS))
     rng = np.random.default_rng(1)
     layer.kernel.assign(rng.normal(0.1, 0.8, (INPUTS, UNITS)))
-    if "beta" in layer.binarizer_variables:
-        layer.binarizer_variables["beta"].assign(BETA)
+    for key, value in getattr(CLOSED_FORMS.get(name), "variables", {}).items():
+        layer.binarizer_variables[key].assign(value)
     return layer
 
 
@@ -158,10 +194,8 @@ def test_forward_and_gradients(name):
     np.testing.assert_allclose(dx, expected, **close)
     np.testing.assert_allclose(dw, form.weight_gradient(w, binary_x.T @ upstream), **close)
     np.testing.assert_allclose(db, upstream.sum(axis=0), **close)
-    if name == "react_net":
-        np.testing.assert_allclose(rest[0], expected.sum(axis=0), **close)
-    else:
-        assert not rest
+    for got, wanted in zip(rest, form.variable_gradients(x, upstream @ binary_w.T), strict=True):
+        np.testing.assert_allclose(got, wanted, **close)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -174,7 +208,7 @@ def test_values_are_plus_and_minus_one(name, kind):
         x = inputs()
         x[0, :3] = (0.0, -0.0, 1e-30)
         terms = layer.binarizer.activation(x, layer.binarizer_variables, (-1,)).terms
-        assert len(terms) == (2 if name == "lpb" else 1)
+        assert len(terms) == (2 if name in ("lpb", "lsq") else 1)
         tensors = [binary for binary, _ in terms]
     for tensor in tensors:
         assert set(np.unique(tensor)) == {-1.0, 1.0}

@@ -17,11 +17,13 @@ TINY = {
 }
 NAMES = (
     "vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb",
+    "lsq",
 )
 # Variables that one layer has besides kernel and bias.
 EXTRA = {
     "ir_net": {"t", "k"},
     "react_net": {"beta"},
+    "lsq": {"threshold", "step"},
     "lpb": {"threshold0", "threshold1", "threshold2", "window1", "window2", "window3"},
 }
 FROZEN = {"t", "k"}

@@ -79,6 +79,12 @@ def test_scales_per_clip_are_refused():
         convert(model)
 
 
+def test_steps_are_refused():
+    model = give_statistics(BiFSMN(5, binarizer="lsq", **TINY, switches=(1.0,)))
+    with pytest.raises(ConversionError, match="step other than 1.* Received: .*LSQ, 'lsq'"):
+        convert(model)
+
+
 def test_the_official_scale_is_refused():
     model = give_statistics(BiFSMNv2(5, weight_scale="official", **TINY, switches=(1.0,)))
     with pytest.raises(ConversionError, match="real-valued pointwise weights"):

@@ -24,7 +24,8 @@ TINY = {
 }
 NETWORKS = tuple(TINY)
 BINARIZERS = (
-    "vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb"
+    "vanilla", "bnn", "xnor_net", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb",
+    "lsq",
 )
 MODES = ("faithful", "sound")
 

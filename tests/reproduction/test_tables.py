@@ -97,8 +97,8 @@ def test_rows_around_the_shipped_network_change_one_part_of_it():
         [name for name in other if other[name] != shipped.get(name)] for other in others
     ]
     assert sorted(changed) == [
-        ["binarizer"], ["binarizer"], ["binarizer"], ["distillation"], ["distillation"],
-        ["logits"], ["logits"], ["switch_all_bn"], ["weight_scale"],
+        ["binarizer"], ["binarizer"], ["binarizer"], ["binarizer"], ["distillation"],
+        ["distillation"], ["logits"], ["logits"], ["switch_all_bn"], ["weight_scale"],
     ]  # fmt: skip
 
 
