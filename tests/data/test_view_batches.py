@@ -28,6 +28,9 @@ class Views:
         rows = 100 * view + np.arange(COUNT, dtype=np.float16)
         return np.tile(rows[:, None, None, None], (1, *self.shape))
 
+    def of_epoch(self, epoch):
+        return epoch % len(self)
+
     def prepare(self, view):
         self.prepared.append(view)
 
