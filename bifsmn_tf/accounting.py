@@ -394,7 +394,8 @@ def _packed(weights):
 
 def _passes(layer):
     """Passes over the weights: two where activations have two scales."""
-    return 2 if getattr(_binarizer(layer), "dual", False) else 1
+    binarizer = _binarizer(layer)
+    return 1 if binarizer is None else binarizer.passes
 
 
 def _bits(layer):
@@ -415,8 +416,12 @@ def _bytes(call, num_norms):
     affine = 2 * channels * max(num_norms, 1)
     if _bits(layer) == 1:
         # What a binarizer learns and needs when deployed; the rest folds or only trains.
-        deployed = _binarizer(layer).deployed(getattr(layer, "binarizer_variables", {}))
-        shifts = () if deployed is None else deployed.shifts
+        binarizer, variables = _binarizer(layer), getattr(layer, "binarizer_variables", {})
+        deployed = binarizer.deployed(variables)
+        if deployed is None:
+            shifts = [variables[name] for name in binarizer.thresholds if name in variables]
+        else:
+            shifts = deployed.shifts
         thresholds = sum(math.prod(shift.shape) for shift in shifts)
         return _packed(weights) + _FLOAT_BYTES * (affine + thresholds)
     if num_norms > 1:

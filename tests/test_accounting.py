@@ -123,6 +123,8 @@ def test_a_second_scale_is_a_second_pass():
     dual = bifsmn_tf.summary(models.small(3, models.BiFSMNv2))
     assert dual.binary_macs == {s: 2 * macs for s, macs in single.binary_macs.items()}
     assert dual.float_macs == single.float_macs and dual.bit_bytes == single.bit_bytes
+    steps = bifsmn_tf.summary(models.small(3, binarizer="lsq"))
+    assert steps.binary_macs == dual.binary_macs and steps.bit_bytes == dual.bit_bytes
     # One threshold per input channel each: conv2, fc1, and per block memory, hidden, projection.
     channels = 16 + 32 * 8 + 8 * (32 + 32 + 64)
     plain = bifsmn_tf.summary(models.small(3))

@@ -84,6 +84,7 @@ class Binarizer:
 
     name = None
     thresholds = ()  # Keys of the variables that are thresholds of activations.
+    passes = 1  # Over the weights: terms of an activation.
 
     def create_variables(self, add_weight, channels):
         """Creates the variables of one layer.

@@ -60,6 +60,10 @@ class LPB(ScaledSignWeights):
             raise ValueError(f"`dual` should be True or False. Received: dual={dual!r}")
         self.dual = dual
 
+    @property
+    def passes(self):
+        return 2 if self.dual else 1
+
     def create_variables(self, add_weight, channels):
         variables = {
             f"threshold{i}": add_weight(

@@ -43,6 +43,7 @@ class LSQ(ScaledSignWeights):
 
     name = "lsq"
     thresholds = ("threshold",)
+    passes = 2
 
     def create_variables(self, add_weight, channels):
         variables = {

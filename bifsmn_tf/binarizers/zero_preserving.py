@@ -37,6 +37,10 @@ class ZeroPreserving(Binarizer):
     def name(self):
         return self.binarizer.name
 
+    @property
+    def passes(self):
+        return self.binarizer.passes
+
     def __getattr__(self, attribute):
         if attribute == "binarizer":  # not there yet
             raise AttributeError(attribute)
