@@ -19,7 +19,7 @@ class LSQ(ScaledSignWeights):
     r"""Four levels of activation at a learned step, signs of weights.
 
     Per layer it learns a step $s$ and, one per input channel, a threshold $\theta$. With
-    $y = (x - \theta) / s$ and $y' = \operatorname{clip}(y, -2, 2)$, forward:
+    $y = (x - \theta) / s$, forward:
 
     $$b_1 = \operatorname{sign}(x - \theta), \qquad b_2 = \operatorname{sign}(x - \theta - s b_1),
       \qquad \hat x = s \big(b_1 + \tfrac12 b_2\big) + \theta, \qquad

@@ -3,14 +3,14 @@
 import keras
 from keras import ops
 
-from bifsmn_tf.binarizers.base import Binarizer
+from bifsmn_tf.binarizers.wrapper import Wrapper
 
 # Far below any activation, far above the smallest normal float32.
 _TINY = 1e-30
 
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
-class ZeroPreserving(Binarizer):
+class ZeroPreserving(Wrapper):
     r"""Another binarizer with sign(0) = 0 for activations.
 
     $$b_0(x) = \tfrac12 \Big(b(x) + \lim_{\epsilon \to 0+} b(x - \epsilon)\Big)$$
@@ -24,19 +24,6 @@ class ZeroPreserving(Binarizer):
         binarizer: The wrapped one: name, instance or configuration.
     """
 
-    def __init__(self, binarizer):
-        from bifsmn_tf import binarizers
-
-        self.binarizer = binarizers.get(binarizer)
-        if self.binarizer is None:
-            raise ValueError(
-                "`ZeroPreserving` needs a binarizer. Received: binarizer=None"
-            )
-
-    @property
-    def name(self):
-        return self.binarizer.name
-
     @property
     def passes(self):
         return self.binarizer.passes
@@ -45,9 +32,6 @@ class ZeroPreserving(Binarizer):
         if attribute == "binarizer":  # not there yet
             raise AttributeError(attribute)
         return getattr(self.binarizer, attribute)
-
-    def create_variables(self, add_weight, channels):
-        return self.binarizer.create_variables(add_weight, channels)
 
     def activation(self, x, variables=None, scale_axes=()):
         here = self.binarizer.activation(x, variables, scale_axes)
@@ -58,20 +42,5 @@ class ZeroPreserving(Binarizer):
         )
         return here._replace(terms=terms)
 
-    def weight(self, kernel, axis, variables=None):
-        return self.binarizer.weight(kernel, axis, variables)
-
-    def weight_surrogate(self, kernel, variables=None):
-        return self.binarizer.weight_surrogate(kernel, variables)
-
-    def weight_window(self, variables=None):
-        return self.binarizer.weight_window(variables)
-
     def activation_loss(self, x):
         return self.binarizer.activation_loss(x)
-
-    def schedule(self, variables, progress):
-        self.binarizer.schedule(variables, progress)
-
-    def get_config(self):
-        return {"binarizer": keras.saving.serialize_keras_object(self.binarizer)}
