@@ -6,6 +6,7 @@ from keras import initializers, ops
 from bifsmn_tf.binarizers.base import (
     Activation,
     AtLeast,
+    Deployed,
     ScaledSignWeights,
     sign,
     straight_through,
@@ -21,8 +22,9 @@ class LSQ(ScaledSignWeights):
     Per layer it learns a step $s$ and, one per input channel, a threshold $\theta$. With
     $y = (x - \theta) / s$, forward:
 
-    $$b_1 = \operatorname{sign}(x - \theta), \qquad b_2 = \operatorname{sign}(x - \theta - s b_1),
-      \qquad \hat x = s \big(b_1 + \tfrac12 b_2\big) + \theta, \qquad
+    $$b_1 = \operatorname{sign}(x - \theta), \qquad
+      b_2 = \operatorname{sign}(x - (\theta + s b_1)), \qquad
+      \hat x = s \big(b_1 + \tfrac12 b_2\big) + \theta, \qquad
       \hat w = \lVert w \rVert_1 / n \cdot \operatorname{sign}(w).$$
 
     The levels are $\theta \pm \tfrac12 s$ and $\theta \pm \tfrac32 s$, a uniform quantizer's. As
@@ -61,7 +63,8 @@ class LSQ(ScaledSignWeights):
         threshold, step = variables["threshold"], variables["step"]
         distance = x - threshold
         first = sign(distance)
-        second = sign(distance - step * first)
+        # Compared with sums of the parameters alone: constants when deployed, to the last bit.
+        second = sign(x - ops.where(first > 0, threshold + step, threshold - step))
         # Scales have a length of 1 along every axis.
         scale = ops.reshape(ops.stop_gradient(step), (1,) * len(x.shape))
         levels = ops.stop_gradient(first + 0.5 * second)
@@ -72,6 +75,11 @@ class LSQ(ScaledSignWeights):
             (ops.stop_gradient(second), 0.5 * scale),
         )
         return Activation(terms, -threshold)
+
+    def deployed(self, variables=None):
+        threshold, step = (ops.convert_to_tensor(variables[n]) for n in ("threshold", "step"))
+        shifts = (threshold - step, threshold, threshold + step)
+        return Deployed(shifts, -threshold, step)
 
     def centre(self, variables, middle, deviation):
         variables["threshold"].assign(middle)

@@ -29,7 +29,7 @@ class _BinaryWeights:
 
     words: np.ndarray
     length: int  # products summed for one output
-    scale: np.ndarray  # scaling factor per output, negative where the row is stored negated
+    scale: np.ndarray  # of the sum, per output; negative where the row is stored negated
     bias: np.ndarray  # the layer's, less what the activation's offset sums to
 
 
@@ -182,13 +182,14 @@ class Deployment:
         if key not in self._binary:
             with tf.init_scope():
                 kernel, scale = layer.binary_weight()
-                offset = deployed_form(layer).offset
-                sums = 0.0 if offset is None else layer.sum_of_constant(offset, kernel)
+                form = deployed_form(layer)
+                sums = 0.0 if form.offset is None else layer.sum_of_constant(form.offset, kernel)
             kernel = np.asarray(kernel)
             rows, outputs = arrange(kernel), kernel.shape[-1]
             scale = np.broadcast_to(np.asarray(scale, np.float64), (outputs,))
             bias = np.zeros(outputs) if layer.bias is None else value_of(layer.bias)
             bias = bias - scale * np.asarray(sums, np.float64)
+            scale = scale * value_of(form.scale)
             if negate_with is not None:
                 signs = np.where(batch_norm_affine(negate_with)[0] < 0, -1.0, 1.0)
                 rows, scale = rows * signs[:, None], scale * signs
@@ -260,8 +261,7 @@ def deployed_form(layer):
         raise ConversionError(
             "The operators binarize an activation to the sign of its difference from a constant "
             "per channel, or to two such signs (docs/ops.md). This binarizer scales by the mean "
-            "of a whole clip, has a zero between its signs or a step other than 1, or leaves "
-            "activations real. "
+            "of a whole clip, has a zero between its signs, or leaves activations real. "
             f"Received: binarizer={type(layer.binarizer).__name__}, {layer.binarizer.name!r}"
         )
     return form

@@ -109,7 +109,7 @@ def _signs(x, channels):
     return tf.where(tf.logical_or(positive, bits == -0x80000000), 1.0, -1.0)
 
 
-# ------------------------------------------------------------------------ dual scale
+# -------------------------------------------------------------------------- two bits
 
 
 def _order(bits):
@@ -167,18 +167,25 @@ def _sums(x, channels, shifts, contract, scale):
     Args:
         x: Activations, packed bits only without `shifts`.
         channels: Length of the last axis.
-        shifts: Tensors of that length, none to two.
+        shifts: Tensors of that length, none to three.
         contract: Function of signs in the shape of x.
-        scale: Function of magnitudes in the shape of x that gives the scale of the second signs.
+        scale: Function of magnitudes in the shape of x that gives the scale of the second signs
+            of two shifts.
     """
     # Through integers: exact, and graph rewrites cannot move a multiplier across it.
     if not shifts:
         return tf.cast(contract(_signs(x, channels)), tf.int32)
     shifts = [_normal(shift) for shift in shifts]
-    first = tf.where(_at_least(x, shifts[0]), 1.0, -1.0)
+    above = _at_least(x, shifts[1] if len(shifts) == 3 else shifts[0])
+    first = tf.where(above, 1.0, -1.0)
     sums = tf.cast(contract(first), tf.int32)
     if len(shifts) == 1:
         return sums
+    if len(shifts) == 3:
+        second = _at_least(x, tf.where(above, shifts[2], shifts[0]))
+        second = tf.cast(contract(tf.where(second, 1.0, -1.0)), tf.int32)
+        # Both exact, whatever is done to their order.
+        return 0.5 * tf.cast(2 * sums + second, tf.float32)
     r = _keep(_keep(x - first) - shifts[1])
     second = tf.cast(contract(tf.where(r >= 0, 1.0, -1.0)), tf.int32)
     term = _keep(scale(tf.abs(r)) * tf.cast(second, tf.float32))

@@ -24,7 +24,9 @@ Every operator ends in one of two epilogues:
 * one, `(shift,)`: `x >= shift`;
 * two, `(shift0, shift1)`: dual scale. `first = sign(x - shift0)`, `r = (x - first) - shift1`,
   `second = sign(r)`, and the sum is `dot(first) + mean|r| * dot(second)`. The mean is computed
-  at run time, over what one output sums, or over time in the memory filter.
+  at run time, over what one output sums, or over time in the memory filter;
+* three, `(low, middle, high)`: four levels. `first = x >= middle`, `second = x >= (high if first
+  else low)`, as signs, and the sum is `dot(first) + dot(second) / 2`.
 
 Compiled by XLA (`jit_compile=True`) the float epilogue may contract a product and a sum into one
 rounding; the bits epilogue stays exact there too.
@@ -132,17 +134,17 @@ def _vector(value, name, dtypes, length, op, side="output"):
 def _shifts(shifts, x, threshold, channels, op):
     """Checked shifts as a list."""
     shifts = list(shifts)
-    if len(shifts) > 2:
+    if len(shifts) > 3:
         raise ValueError(
-            f"`shifts` of {op} should be at most two tensors. Received: {len(shifts)} of them"
+            f"`shifts` of {op} should be at most three tensors. Received: {len(shifts)} of them"
         )
     if shifts and x.dtype != tf.float32:
         raise ValueError(
             f"`x` of {op} should be float32 with `shifts`. Received: dtype={x.dtype.name}"
         )
-    if len(shifts) == 2 and threshold is not None:
+    if len(shifts) >= 2 and threshold is not None:
         raise ValueError(
-            f"{op} with two `shifts` should have `multiplier` and `bias` instead of `threshold`. "
+            f"{op} with two or three `shifts` should have `multiplier` and `bias` instead of `threshold`. "
             f"Received: threshold={threshold}"
         )
     return [_vector(s, "shifts", (tf.float32,), channels, op, "input") for s in shifts]
@@ -251,7 +253,7 @@ def binary_dense(
         channels: Length of the reduction, 1 to 32767.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
-        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
+        shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
 
     Returns:
         float32 `(..., N)`, or int32 packed bits `(..., ceil(N / 32))`.
@@ -294,7 +296,7 @@ def binary_conv2d(
         padding: Zeros added at both ends of height and of width, after binarising.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
-        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
+        shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
 
     Returns:
         float32 `(B, Ho, Wo, N)`, or int32 packed bits `(B, Ho, Wo, ceil(N / 32))`, with
@@ -363,7 +365,7 @@ def memory_filter(
         stride_ahead: Frames between the taps on the future.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
-        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
+        shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
 
     Returns:
         float32 `(B, T, N)`, or int32 packed bits `(B, T, ceil(N / 32))`.

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Dual scale layers with AVX2: two bits and |r| of 8 floats at a time. As avx512_dual.cc, with
+// Layers of two bits with AVX2, 8 floats at a time. As avx512_dual.cc, with
 // four registers of sums and VMOVMSKPS for the bits.
 
 #if defined(__x86_64__)
@@ -116,6 +116,25 @@ void SplitOverTime(const float* x, int64_t frames, int channels, const float* sh
   }
 }
 
+void SplitLevels(const float* x, int64_t rows, int channels, const float* low,
+                 const float* middle, const float* high, uint32_t* first, uint32_t* second,
+                 int64_t stride) {
+  ClearTails(first, rows, channels, stride);
+  ClearTails(second, rows, channels, stride);
+  for (int64_t r = 0; r < rows; ++r, x += channels, first += stride, second += stride) {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const __m256i mask = LaneMask(channels - c);
+      const unsigned lanes = Bits(_mm256_castsi256_ps(mask));
+      const __m256 value = _mm256_maskload_ps(x + c, mask);
+      const __m256 above = AtLeast(value, _mm256_load_ps(middle + c));
+      const __m256 limit =
+          _mm256_blendv_ps(_mm256_load_ps(low + c), _mm256_load_ps(high + c), above);
+      StoreByte(first, c, Bits(above) & lanes);
+      StoreByte(second, c, Bits(AtLeast(value, limit)) & lanes);
+    }
+  }
+}
+
 // Finishes value(row, index, mask), 8 sums at a time.
 template <typename Value>
 BIFSMN_INLINE void Ends(const Value& value, int64_t rows, int outputs, const FloatEnd& end,
@@ -170,7 +189,8 @@ void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEn
 
 const DualKernels& Avx2Dual() {
   static const DualKernels kernels = {avx2::PackShifted, avx2::Split, avx2::SplitOverTime,
-                                      avx2::DualDotsToFloat, avx2::ValuesToFloat};
+                                      avx2::SplitLevels, avx2::DualDotsToFloat,
+                                      avx2::ValuesToFloat};
   return kernels;
 }
 

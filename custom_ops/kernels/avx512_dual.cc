@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Dual scale layers with AVX-512: two bits and |r| of 32 floats at a time.
+// Layers of two bits with AVX-512. Of dual scale, two bits and |r| of 32 floats at a time:
 //
 //   first  = x >= shift0                                  a mask of 16 finished bits
 //   r      = (x - (first ? 1 : -1)) - shift1
@@ -20,7 +20,8 @@
 //
 // Why so: the sums of value i go to lane i % 32, so two registers add up a whole row in the order
 // that every path keeps. Over time the sums are one per channel: the channels are the outer loop,
-// and sums and shifts stay in registers.
+// and sums and shifts stay in registers. Four levels need no sums: two comparisons, of which the
+// mask of the first blends the other side of the second.
 
 #if defined(__x86_64__)
 
@@ -102,6 +103,24 @@ void SplitOverTime(const float* x, int64_t frames, int channels, const float* sh
   }
 }
 
+void SplitLevels(const float* x, int64_t rows, int channels, const float* low,
+                 const float* middle, const float* high, uint32_t* first, uint32_t* second,
+                 int64_t stride) {
+  ClearTails(first, rows, channels, stride);
+  ClearTails(second, rows, channels, stride);
+  for (int64_t r = 0; r < rows; ++r, x += channels, first += stride, second += stride) {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const __mmask16 mask = LaneMask(channels - c);
+      const __m512 value = _mm512_maskz_loadu_ps(mask, x + c);
+      const __mmask16 above = AtLeast(value, _mm512_load_ps(middle + c));
+      const __m512 limit =
+          _mm512_mask_blend_ps(above, _mm512_load_ps(low + c), _mm512_load_ps(high + c));
+      StoreHalf(first, c, above & mask);
+      StoreHalf(second, c, AtLeast(value, limit) & mask);
+    }
+  }
+}
+
 // Calls value(row, index of the first of 16 outputs, mask) for the sums to finish.
 template <typename Value>
 struct Ends {
@@ -162,7 +181,8 @@ void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEn
 
 const DualKernels& Avx512Dual() {
   static const DualKernels kernels = {avx512::PackShifted, avx512::Split, avx512::SplitOverTime,
-                                      avx512::DualDotsToFloat, avx512::ValuesToFloat};
+                                      avx512::SplitLevels, avx512::DualDotsToFloat,
+                                      avx512::ValuesToFloat};
   return kernels;
 }
 

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Dual scale layers with NEON: two bits and |r| of 32 floats at a time.
+// Layers of two bits with NEON. Of dual scale, two bits and |r| of 32 floats at a time:
 //
 //   one    = 1 or -1 for x >= shift0             8 fcmge, 8 bsl
 //   r      = (x - one) - shift1                  16 fsub
@@ -198,6 +198,68 @@ void SplitOverTime(const float* x, int64_t frames, int channels, const float* sh
   }
 }
 
+// Both bits of 32 floats of four levels: 16 fcmge, 8 bsl, 12 uzp1, 4 and, 4 addp. The mask of the
+// first comparison is needed twice and so kept as bytes before BSL overwrites it.
+BIFSMN_NEON_INLINE void LevelsWord(const float* x, const float* low, const float* middle,
+                                   const float* high, uint32_t* first, uint32_t* second) {
+  float32x4_t value[kGroups], limit[kGroups];
+  uint32x4_t masks[kGroups];
+  uint16x8_t lanes[kGroups];
+  uint8x16_t bytes[4];
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) {
+    value[g] = LoadFloats(x, g);
+    limit[g] = LoadFloats(middle, g);
+  }
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) masks[g] = pinned::Fcmge(value[g], limit[g]);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) lanes[g] = vreinterpretq_u16_u32(masks[g]);
+  Narrow<0>(lanes, bytes);
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) limit[g] = LoadFloats(high, g);
+  // By halves: 30 registers are in use.
+  BIFSMN_NEON_UNROLL
+  for (int half = 0; half < kGroups; half += 4) {
+    float32x4_t other[4];
+    BIFSMN_NEON_UNROLL
+    for (int g = 0; g < 4; ++g) other[g] = LoadFloats(low, half + g);
+    BIFSMN_NEON_UNROLL
+    for (int g = 0; g < 4; ++g) {
+      limit[half + g] = pinned::Bsl(masks[half + g], limit[half + g], other[g]);
+    }
+  }
+  BIFSMN_NEON_UNROLL
+  for (int g = 0; g < kGroups; ++g) {
+    lanes[g] = vreinterpretq_u16_u32(pinned::Fcmge(value[g], limit[g]));
+  }
+  Narrow<0>(lanes, bytes + 2);
+  const uint8x16_t places = NeonBitOfLane();
+  BIFSMN_NEON_UNROLL
+  for (int i = 0; i < 4; ++i) bytes[i] = pinned::And(bytes[i], places);
+  bytes[0] = pinned::Addp(bytes[0], bytes[1]);
+  bytes[2] = pinned::Addp(bytes[2], bytes[3]);
+  bytes[0] = pinned::Addp(bytes[0], bytes[2]);
+  bytes[0] = pinned::Addp(bytes[0], bytes[0]);
+  const uint32x4_t words = vreinterpretq_u32_u8(bytes[0]);
+  vst1q_lane_u32(first, words, 0);
+  vst1q_lane_u32(second, words, 1);
+}
+
+void SplitLevels(const float* x, int64_t rows, int channels, const float* low,
+                 const float* middle, const float* high, uint32_t* first, uint32_t* second,
+                 int64_t stride) {
+  const int whole = channels / kWordBits * kWordBits, words = whole / kWordBits;
+  for (int64_t r = 0; r < rows; ++r, x += channels, first += stride, second += stride) {
+    for (int c = 0; c < whole; c += kWordBits) {
+      LevelsWord(x + c, low + c, middle + c, high + c, first + c / kWordBits,
+                 second + c / kWordBits);
+    }
+    scalar::SplitLevels(x + whole, 1, channels - whole, low + whole, middle + whole,
+                        high + whole, first + words, second + words, stride - words);
+  }
+}
+
 struct DualDots {
   BIFSMN_NEON_INLINE float32x4_t Load(int64_t row, int64_t at) const {
     const float32x4_t term = vmulq_n_f32(vcvtq_f32_s32(vld1q_s32(second + at)), scale[row]);
@@ -289,8 +351,8 @@ void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEn
 }  // namespace
 
 const DualKernels& NeonDual() {
-  static const DualKernels kernels = {PackShifted, Split, SplitOverTime, DualDotsToFloat,
-                                      ValuesToFloat};
+  static const DualKernels kernels = {PackShifted, Split, SplitOverTime, SplitLevels,
+                                      DualDotsToFloat, ValuesToFloat};
   return kernels;
 }
 

@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Dual scale layers on the NEON paths.
+// Layers of two bits on the NEON paths.
 
 #ifndef BIFSMN_KERNELS_NEON_DUAL_H_
 #define BIFSMN_KERNELS_NEON_DUAL_H_

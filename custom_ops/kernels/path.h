@@ -114,11 +114,15 @@ struct FloatConvEnd {
   const float* sign_threshold = nullptr;
 };
 
-// The two sums of a dual scale layer, which reads floats x as two bits each:
+// The two sums of a layer that reads floats x as two bits each: one of dual scale as
 //
 //   first = x >= shift0;   r = (x - (first ? 1 : -1)) - shift1;   second = r >= 0
 //
-// and as the mean of |r|, the scale of the second bit. Comparisons are those of IEEE 754: the
+// and as the mean of |r|, the scale of the second bit; one of four levels as
+//
+//   first = x >= middle;   second = x >= (first ? high : low)
+//
+// with a scale of kLevelScale. Comparisons are those of IEEE 754: the
 // caller sees to it that the thread does not take subnormals for zeros. Shifts are padded with
 // zeros to a multiple of kEndBlock; they and `sums` are 64-byte aligned.
 struct DualKernels {
@@ -134,6 +138,10 @@ struct DualKernels {
   void (*split_over_time)(const float* x, int64_t frames, int channels, const float* shift0,
                           const float* shift1, uint32_t* first, uint32_t* second, int64_t stride,
                           float* sums);
+  // Bits of a layer of four levels; rows as pack_shifted writes them, for either bits.
+  void (*split_levels)(const float* x, int64_t rows, int channels, const float* low,
+                       const float* middle, const float* high, uint32_t* first, uint32_t* second,
+                       int64_t out_stride);
   // v = float(first) + scale[r] * float(second), rounded twice, then as KernelPath::dots_to_float.
   void (*dots_to_float)(const int32_t* first, const int32_t* second, const float* scale,
                         int64_t rows, int outputs, const FloatEnd& end, const float* residual,
@@ -158,7 +166,10 @@ struct DualKernels {
                           int64_t signs_stride) = nullptr;
 };
 
-// The scale of the second bits: sums[l] += sums[l + 16], 8, 4, 2, 1 over the 32 sums of
+// The scale of the second bits of four equidistant levels.
+constexpr float kLevelScale = 0.5f;
+
+// That of a dual scale layer: sums[l] += sums[l + 16], 8, 4, 2, 1 over the 32 sums of
 // DualKernels::split, then one division.
 float DualScale(const float* sums, int64_t count);
 

@@ -52,8 +52,8 @@ const KernelPath& PortablePath() {
       scalar::DenseDots,  scalar::DenseToBits,  scalar::DenseToFloat,
       scalar::DotsToFloat, scalar::MemoryToFloat, scalar::MemoryToBits,
       FloatConvPortable,  FloatMatvecPortable,
-      {scalar::PackShifted, scalar::Split, scalar::SplitOverTime, scalar::DualDotsToFloat,
-       scalar::ValuesToFloat},
+      {scalar::PackShifted, scalar::Split, scalar::SplitOverTime, scalar::SplitLevels,
+       scalar::DualDotsToFloat, scalar::ValuesToFloat},
   };
   return path;
 }

@@ -124,7 +124,7 @@ inline void Memory(const uint32_t* x, const MemoryShape& s, const uint32_t* weig
   }
 }
 
-// The two bits that a dual scale layer reads a value as, and what it is off by.
+// The two bits that a value is read as, and what a dual scale layer is off by.
 struct Split {
   bool first, second;
   float magnitude;
@@ -136,6 +136,15 @@ inline Split SplitOf(float x, float shift0, float shift1) {
   r = r - shift1;
   return {first, r >= 0.0f, std::fabs(r)};
 }
+
+// The two bits of a layer of four levels.
+inline Split LevelOf(float x, float low, float middle, float high) {
+  const bool first = x >= middle;
+  return {first, x >= (first ? high : low), 0.0f};
+}
+
+// What the second sum of a layer of four levels is multiplied by.
+constexpr float kLevelScale = 0.5f;
 
 // Mean magnitude in the order of sums that all kernels keep: value i to sum i % 32, then the sums
 // folded in halves.
@@ -149,7 +158,7 @@ inline float DualScale(const float* magnitudes, int64_t count) {
   return (sums[0] + sums[1]) / static_cast<float>(count);
 }
 
-// The sum of a dual scale layer.
+// The sum of a layer of two bits.
 inline float Combine(int32_t first, int32_t second, float scale) {
   const float term = scale * static_cast<float>(second);
   return static_cast<float>(first) + term;

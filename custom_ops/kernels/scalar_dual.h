@@ -12,7 +12,7 @@
 // See the License for the specific language governing permissions and
 // limitations under the License.
 
-// Bodies of the scalar kernels of dual scale layers.
+// Bodies of the scalar kernels of layers of two bits.
 
 #ifndef BIFSMN_KERNELS_SCALAR_DUAL_H_
 #define BIFSMN_KERNELS_SCALAR_DUAL_H_
@@ -69,6 +69,25 @@ BIFSMN_INLINE void SplitOverTime(const float* x, int64_t frames, int channels,
     for (int c = 0; c < channels; c += kWordBits) {
       SplitWord(x + c, Least(channels - c, kWordBits), shift0 + c, shift1 + c,
                 first + c / kWordBits, second + c / kWordBits, sums + c);
+    }
+    ClearTail(first, channels, stride);
+    ClearTail(second, channels, stride);
+  }
+}
+
+BIFSMN_INLINE void SplitLevels(const float* x, int64_t rows, int channels, const float* low,
+                               const float* middle, const float* high, uint32_t* first,
+                               uint32_t* second, int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r, x += channels, first += stride, second += stride) {
+    for (int c = 0; c < channels; c += kWordBits) {
+      uint32_t word0 = 0, word1 = 0;
+      for (int i = 0; i < Least(channels - c, kWordBits); ++i) {
+        const bool above = x[c + i] >= middle[c + i];
+        word0 |= static_cast<uint32_t>(above) << i;
+        word1 |= static_cast<uint32_t>(x[c + i] >= (above ? high : low)[c + i]) << i;
+      }
+      first[c / kWordBits] = word0;
+      second[c / kWordBits] = word1;
     }
     ClearTail(first, channels, stride);
     ClearTail(second, channels, stride);

@@ -63,7 +63,7 @@ TEST_F(DelegateTest, SingleNodesAgreeWithReference) {
   TestData data(1);
   for (const MakeExample make : kMakers) {
     for (const Epilogue epilogue : kEpilogues) {
-      for (const int kind : {-1, 0, 1, 2}) {  // packed, or so many shifts
+      for (const int kind : {-1, 0, 1, 2, 3}) {  // packed, or so many shifts
         const bool packed = kind < 0;
         const int shifts = packed ? 0 : kind;
         if (!IsPossible(epilogue, packed, shifts)) continue;
@@ -134,14 +134,14 @@ TEST_F(DelegateTest, AFusedStackAgreesWithItsNodesOneByOne) {
   }
 }
 
-// Dual scale layers, whose x has to come as floats, between one that reads signs and one that
+// Layers of two bits, whose x has to come as floats, between one that reads signs and one that
 // shifts; the last step's residual is the first x.
 struct DualStack {
   FakeInterpreter interpreter;
   int x = -1, out = -1;
   std::vector<int> inner;
 
-  DualStack() {
+  explicit DualStack(int shifts) {
     TestData data(12);
     const auto floats = [&](int count) {
       return interpreter.AddConstant(abi::kFloat32, {count}, data.Floats(count));
@@ -162,10 +162,10 @@ struct DualStack {
       inner.push_back(at);
     };
     add("BifsmnDense", {64, 2}, 0, -1, {});
-    add("BifsmnDense", {64, 2}, 2, -1, {{"slope", 0.1f}});
-    add("BifsmnMemory", {5, 2}, 2, x, {{"look_back", 2}});
+    add("BifsmnDense", {64, 2}, shifts, -1, {{"slope", 0.1f}});
+    add("BifsmnMemory", {5, 2}, shifts, x, {{"look_back", 2}});
     add("BifsmnMemory", {5, 2}, 1, -1, {{"look_back", 2}});
-    add("BifsmnDense", {64, 2}, 2, inner[2], {{"residual_first", 1}});
+    add("BifsmnDense", {64, 2}, shifts, inner[2], {{"residual_first", 1}});
     add("BifsmnDense", {64, 2}, 0, x, {});
     out = at;
   }
@@ -177,9 +177,10 @@ struct DualStack {
   }
 };
 
-TEST_F(DelegateTest, AFusedStackOfDualScaleLayersAgreesWithItsNodesOneByOne) {
-  for (const bool keep_all : {false, true}) {
-    DualStack fused, single;
+TEST_F(DelegateTest, AFusedStackOfLayersOfTwoBitsAgreesWithItsNodesOneByOne) {
+  for (const auto& [shifts, keep_all] : std::vector<std::pair<int, bool>>{
+           {2, false}, {2, true}, {3, false}, {3, true}}) {
+    DualStack fused(shifts), single(shifts);
     std::vector<int> keep;
     if (keep_all) keep = fused.inner;
     ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
@@ -224,7 +225,7 @@ struct ShiftedStack {
     Add("BifsmnDense", narrow, {64, 2}, {2, 8, 64}, 40, 1, block);
     Add("BifsmnDense", block, {32, 2}, {2, 8, 32}, 64, 1);  // another shift than that of `narrow`
     Add("BifsmnDense", other, {32, 2}, {2, 8, 32}, 64, 1);
-    Add("BifsmnDense", other, {32, 2}, {2, 8, 32}, 64, 2);
+    Add("BifsmnDense", other, {32, 2}, {2, 8, 32}, 64, 2 + seed % 2);
     Add("BifsmnDense", fc, {32, 2}, {2, 8, 32}, 64, 0);
     // Not fused: what is compared differs between rows, in front of a dense layer.
     Add("BifsmnDense", inner, {33, 24}, {2, 33}, 8 * 96, 1);

@@ -95,9 +95,13 @@ inline Read FillX(Example* e, TestData* data, std::vector<int> shape, int channe
     if (shifts == 0) reference::Pack(e->x_floats.data(), rows, channels, read.first.data());
     for (int64_t i = 0; shifts > 0 && i < rows * channels; ++i) {
       const int64_t c = i % channels, word = i / channels * WordsFor(channels) + c / kWordBits;
-      if (data->Int(0, 9) == 0) e->x_floats[i] = read.shifts[0][c];
-      const reference::Split split = reference::SplitOf(
-          e->x_floats[i], read.shifts[0][c], shifts == 2 ? read.shifts[1][c] : 0.0f);
+      const int kind = data->Int(0, 9);
+      if (kind < shifts) e->x_floats[i] = read.shifts[kind][c];
+      const reference::Split split =
+          shifts == 3 ? reference::LevelOf(e->x_floats[i], read.shifts[0][c], read.shifts[1][c],
+                                           read.shifts[2][c])
+                      : reference::SplitOf(e->x_floats[i], read.shifts[0][c],
+                                           shifts == 2 ? read.shifts[1][c] : 0.0f);
       read.first[word] |= uint32_t{split.first} << (c % kWordBits);
       read.second[word] |= uint32_t{split.second} << (c % kWordBits);
       read.magnitudes.push_back(split.magnitude);
@@ -116,7 +120,11 @@ std::vector<float> Sums(const Read& x, size_t count, const Dots& dots, const Sca
   std::vector<float> sums(first.begin(), first.end());
   if (x.shifts.size() < 2) return sums;
   dots(x.second.data(), second.data());
-  for (size_t i = 0; i < count; ++i) sums[i] = reference::Combine(first[i], second[i], scale(i));
+  const bool levels = x.shifts.size() == 3;
+  for (size_t i = 0; i < count; ++i) {
+    const float of_second = levels ? reference::kLevelScale : scale(i);
+    sums[i] = reference::Combine(first[i], second[i], of_second);
+  }
   return sums;
 }
 
@@ -265,7 +273,7 @@ constexpr MakeExample kMakers[] = {MakeDense, MakeConv2D, MakeMemory};
 
 // Whether there are nodes of these properties.
 inline bool IsPossible(Epilogue epilogue, bool packed, int shifts) {
-  return !(packed && shifts > 0) && !(epilogue == Epilogue::kBits && shifts == 2);
+  return !(packed && shifts > 0) && !(epilogue == Epilogue::kBits && shifts >= 2);
 }
 
 }  // namespace bifsmn

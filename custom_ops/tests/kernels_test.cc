@@ -595,6 +595,42 @@ TEST_P(KernelsTest, SplitOverTimeAgreesWithReference) {
   }
 }
 
+TEST_P(KernelsTest, SplitLevelsAgreesWithReference) {
+  TestData data(26);
+  for (const int channels : InterestingSizes()) {
+    const int rows = data.Int(1, 4);
+    std::vector<float> limits[3];
+    for (auto& limit : limits) limit = Shifts(&data, channels);
+    // In order in some rounds, as networks have them, and in any order in others.
+    for (int c = 0; channels % 3 != 0 && c < channels; ++c) {
+      limits[0][c] = limits[1][c] - 0.5f;
+      limits[2][c] = limits[1][c] + 0.5f;
+    }
+    Guarded<float> low(PaddedTo(limits[0], 0.0f), data.AlignedPlace());
+    Guarded<float> middle(PaddedTo(limits[1], 0.0f), data.AlignedPlace());
+    Guarded<float> high(PaddedTo(limits[2], 0.0f), data.AlignedPlace());
+    Guarded<float> x(Splittable(&data, rows, limits[data.Int(0, 2)], limits[1], true),
+                     data.AnyPlace());
+    const int64_t stride = WordsFor(channels) + data.Int(0, 3);
+    Guarded<uint32_t> first(rows * stride, data.AnyPlace());
+    Guarded<uint32_t> second(rows * stride, data.AnyPlace());
+    path().dual.split_levels(x.data(), rows, channels, low.data(), middle.data(), high.data(),
+                             first.data(), second.data(), stride);
+    ASSERT_TRUE(first.intact() && second.intact());
+    for (int r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < stride * kWordBits; ++c) {
+        reference::Split level = {false, false, 0.0f};
+        if (c < channels) {
+          level = reference::LevelOf(x[r * channels + c], limits[0][c], limits[1][c],
+                                     limits[2][c]);
+        }
+        ASSERT_EQ(BitAt(first.data() + r * stride, c), level.first) << channels << " " << c;
+        ASSERT_EQ(BitAt(second.data() + r * stride, c), level.second) << channels << " " << c;
+      }
+    }
+  }
+}
+
 TEST_P(KernelsTest, DualScaleEndsAgreeWithReference) {
   TestData data(24);
   for (int round = 0; round < 120; ++round) {

@@ -29,9 +29,9 @@ TEST(RegisteredOpTest, AgreesWithReferenceBitByBit) {
   TestData data(1);
   for (const MakeExample make : kMakers) {
     for (const Epilogue epilogue : kEpilogues) {
-      for (int round = 0; round < 60; ++round) {
-        const bool packed = round % 4 == 1;
-        const int shifts = round % 4 == 0 ? 0 : round % 4 - 1;
+      for (int round = 0; round < 75; ++round) {
+        const bool packed = round % 5 == 4;
+        const int shifts = packed ? 0 : round % 5;
         if (!IsPossible(epilogue, packed, shifts)) continue;
         const auto e = make(&data, epilogue, packed, shifts);
         ASSERT_EQ(e->interpreter.Prepare(), abi::kOk) << e->interpreter.errors();
@@ -112,7 +112,7 @@ TEST(RegisteredOpTest, IgnoresUnusedBitsOfPackedInput) {
 // Only the host's way with subnormal numbers differs; it stays as it was.
 TEST(RegisteredOpTest, ShiftsDoNotDependOnTheHostsSubnormals) {
   if (!FlushSubnormals::IsKnown()) GTEST_SKIP() << "no such register";
-  for (const int shifts : {1, 2}) {
+  for (const int shifts : {1, 2, 3}) {
     FakeInterpreter interpreter;
     const std::vector<float> ones(1, 1.0f), shift = {0.0f, 1e-45f, 0.0f, -1e-45f};
     const int x = interpreter.AddTensor(abi::kFloat32, {1, 4});
@@ -137,8 +137,9 @@ TEST(RegisteredOpTest, ShiftsDoNotDependOnTheHostsSubnormals) {
         EXPECT_EQ(FlushSubnormals::IsOn(), flushing);
       }
       ASSERT_EQ(status, abi::kOk);
-      // The second signs are the opposite ones, of scale 1.
-      EXPECT_EQ(interpreter.Data<float>(out)[0], shifts == 1 ? -3.0f : 1.0f);
+      // The second signs are the opposite ones, of scale 1, or the same ones, of scale 1/2.
+      const float expected[] = {-3.0f, 1.0f, -5.0f};
+      EXPECT_EQ(interpreter.Data<float>(out)[0], expected[shifts - 1]);
     }
   }
 }
@@ -361,18 +362,22 @@ TEST(MalformedNodeTest, Shifts) {
     fault.second(f.get());
     ExpectError(f.get(), fault.first);
   }
+  ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 4}}).get(),
+              "\"shifts\" should be from 0 to 3");
   ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 3}}).get(),
-              "\"shifts\" should be from 0 to 2");
+              "6, 7 or 8 inputs. Received: 5");
 
-  FakeInterpreter f;
-  const std::vector<float> shift(8, 0.0f);
-  std::vector<int> inputs = {f.AddTensor(abi::kFloat32, {1, 8}),
-                             f.AddConstant(abi::kInt32, {1, 1}, std::vector<uint32_t>{1}),
-                             f.AddConstant(abi::kInt16, {1}, std::vector<int16_t>{0})};
-  for (int i = 0; i < 2; ++i) inputs.push_back(f.AddConstant(abi::kFloat32, {8}, shift));
-  const int out = f.AddTensor(abi::kInt32, {1, 1});
-  f.AddNode("BifsmnDense", Pack({{"channels", 8}, {"shifts", 2}}), inputs, {out});
-  ExpectError(&f, "shifts=2 should have a float32 multiplier and bias. Received: int16");
+  for (const int shifts : {2, 3}) {
+    FakeInterpreter f;
+    const std::vector<float> shift(8, 0.0f);
+    std::vector<int> inputs = {f.AddTensor(abi::kFloat32, {1, 8}),
+                               f.AddConstant(abi::kInt32, {1, 1}, std::vector<uint32_t>{1}),
+                               f.AddConstant(abi::kInt16, {1}, std::vector<int16_t>{0})};
+    for (int i = 0; i < shifts; ++i) inputs.push_back(f.AddConstant(abi::kFloat32, {8}, shift));
+    const int out = f.AddTensor(abi::kInt32, {1, 1});
+    f.AddNode("BifsmnDense", Pack({{"channels", 8}, {"shifts", shifts}}), inputs, {out});
+    ExpectError(&f, "should have a float32 multiplier and bias. Received: int16");
+  }
 }
 
 TEST(MalformedNodeTest, GarbageOptions) {

@@ -89,7 +89,7 @@ bool BinaryOp::Init(const void* options, size_t length, Error* error) {
       !attributes.TakeInt("channels", true, 1, kMaxReduction, &channels_, error) ||
       !attributes.TakeFloat("slope", &slope_, error) ||
       !attributes.TakeInt("residual_first", false, 0, 1, &residual_first, error) ||
-      !attributes.TakeInt("shifts", false, kUnshifted, kDualScale, &shifts_, error)) {
+      !attributes.TakeInt("shifts", false, kUnshifted, kFourLevels, &shifts_, error)) {
     return false;
   }
   residual_first_ = residual_first != 0;

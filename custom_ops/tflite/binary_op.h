@@ -34,10 +34,10 @@ class BinaryOp : public Op {
   // Positions of a node's inputs.
   enum Input { kX = 0, kWeights = 1, kMultiplier = 2, kThreshold = 2, kBias = 3, kResidual = 4 };
 
-  // How an operator turns floats into signs: those of x, those of x - shift, or two signs with a
-  // scale of their own that is computed at run time. The shifts are its last inputs, as many as
-  // the value says.
-  enum Shifts { kUnshifted = 0, kShifted = 1, kDualScale = 2 };
+  // How an operator turns floats into signs: those of x, those of x - shift, or two signs, the
+  // second with a scale that is computed at run time (dual scale) or with kLevelScale (four
+  // levels). The shifts are its last inputs, as many as the value says.
+  enum Shifts { kUnshifted = 0, kShifted = 1, kDualScale = 2, kFourLevels = 3 };
 
   bool Init(const void* options, size_t length, Error* error) override;
 
@@ -112,7 +112,9 @@ class BinaryOp : public Op {
                            int64_t bits, Error* error);
 
   bool x_is_float() const { return x_is_float_; }
-  bool is_dual() const { return shifts_ == kDualScale; }
+  // Whether x is read as two signs.
+  bool is_dual() const { return shifts_ == kDualScale || shifts_ == kFourLevels; }
+  bool has_levels() const { return shifts_ == kFourLevels; }
   // One per input channel, as the kernels want them.
   const AlignedBuffer<float>& shift(int index) const { return shift_[index]; }
 
@@ -145,7 +147,7 @@ class BinaryOp : public Op {
   bool residual_first_ = false;
   bool has_residual_ = false;
   int shifts_ = kUnshifted;
-  AlignedBuffer<float> shift_[2];
+  AlignedBuffer<float> shift_[kFourLevels];
   int64_t sign_parts_ = 1;
   AlignedBuffer<float> sign_shift_;  // (sign_parts_, padded()), or empty
   std::vector<int16_t> thresholds_;  // (sign_parts_, outputs_)

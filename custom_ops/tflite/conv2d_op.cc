@@ -162,11 +162,11 @@ class Conv2DOp : public BinaryOp {
     const int64_t cycle = std::lcm(int64_t{channels()}, int64_t{kWordBits});
     constexpr int64_t kLeast = 1024;
     period_ = (kLeast + cycle - 1) / cycle * cycle;
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < (has_levels() ? 3 : 2); ++i) {
       tiled_[i].Assign(period_);
       for (int64_t at = 0; at < period_; ++at) tiled_[i][at] = shift(i)[at % channels()];
-      flat_[i].Assign(WordsFor(Pixels() * channels()));
     }
+    for (auto& flat : flat_) flat.Assign(WordsFor(Pixels() * channels()));
   }
 
   // Both bits of a picture; gives the scale of the second.
@@ -174,9 +174,17 @@ class Conv2DOp : public BinaryOp {
     const int64_t values = Pixels() * channels(), words = WordsFor(channels());
     alignas(64) float sums[32] = {};
     for (int64_t at = 0; at < values; at += period_) {
-      path().dual.split(x + at, std::min(period_, values - at), tiled_[0].data(),
-                        tiled_[1].data(), flat_[0].data() + at / kWordBits,
-                        flat_[1].data() + at / kWordBits, sums);
+      const int64_t count = std::min(period_, values - at);
+      uint32_t* first = flat_[0].data() + at / kWordBits;
+      uint32_t* second = flat_[1].data() + at / kWordBits;
+      if (has_levels()) {
+        path().dual.split_levels(x + at, 1, static_cast<int>(count), tiled_[0].data(),
+                                 tiled_[1].data(), tiled_[2].data(), first, second,
+                                 WordsFor(count));
+      } else {
+        path().dual.split(x + at, count, tiled_[0].data(), tiled_[1].data(), first, second,
+                          sums);
+      }
     }
     for (int i = 0; i < 2; ++i) {
       const uint32_t* picture = flat_[i].data();
@@ -194,7 +202,7 @@ class Conv2DOp : public BinaryOp {
       }
       gatherer_[i].SetPicture(picture, words);
     }
-    return DualScale(sums, values);
+    return has_levels() ? kLevelScale : DualScale(sums, values);
   }
 
   // Both bits of the gathered positions, one below the other, go through one matrix product.
@@ -319,9 +327,9 @@ class Conv2DOp : public BinaryOp {
   AlignedBuffer<uint32_t> patches_;
   AlignedBuffer<int32_t> dots_;
   AlignedBuffer<uint32_t> bits_;
-  // Of a dual scale layer: shifts of `period_` values in a row, and the bits without gaps.
+  // Of a layer of two bits: shifts of `period_` values in a row, and the bits without gaps.
   int64_t period_ = 0;
-  AlignedBuffer<float> tiled_[2];
+  AlignedBuffer<float> tiled_[kFourLevels];
   AlignedBuffer<uint32_t> flat_[2];
 };
 

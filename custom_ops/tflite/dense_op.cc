@@ -25,7 +25,7 @@ namespace {
 // Rows that are copied at a time.
 constexpr int64_t kTileRows = 64;
 
-// Rows of a dual scale layer, each of which is two for the kernels.
+// Rows of a layer of two bits, each of which is two for the kernels.
 constexpr int64_t kDualTileRows = 8;
 
 class DenseOp : public BinaryOp {
@@ -106,13 +106,7 @@ class DenseOp : public BinaryOp {
     for (int64_t first = 0; first < rows_; first += kDualTileRows) {
       const int64_t count = std::min(kDualTileRows, rows_ - first);
       float scales[kDualTileRows];
-      uint32_t* bits = scratch_.data();
-      for (int64_t r = 0; r < count; ++r, x += channels(), bits += weights_.a_stride) {
-        alignas(64) float sums[32] = {};
-        path().dual.split(x, channels(), shift(0).data(), shift(1).data(), bits,
-                          bits + count * weights_.a_stride, sums);
-        scales[r] = DualScale(sums, channels());
-      }
+      Split(x + first * channels(), count, scales);
       const int64_t at = first * outputs();
       const float* residual = o.residual == nullptr ? nullptr : o.residual + at;
       float* out = static_cast<float*>(o.out) + at;
@@ -126,6 +120,24 @@ class DenseOp : public BinaryOp {
       path().dense_dots(scratch_.data(), 2 * count, weights_, dots_.data());
       path().dual.dots_to_float(dots_.data(), dots_.data() + count * outputs(), scales, count,
                                 outputs(), float_end(), residual, out, signs, o.signs_stride);
+    }
+  }
+
+  // The first bits of a few rows to scratch_, the second ones below them, and their scales.
+  void Split(const float* x, int64_t count, float* scales) {
+    uint32_t* bits = scratch_.data();
+    const int64_t stride = weights_.a_stride;
+    if (has_levels()) {
+      path().dual.split_levels(x, count, channels(), shift(0).data(), shift(1).data(),
+                               shift(2).data(), bits, bits + count * stride, stride);
+      std::fill_n(scales, count, kLevelScale);
+      return;
+    }
+    for (int64_t r = 0; r < count; ++r, x += channels(), bits += stride) {
+      alignas(64) float sums[32] = {};
+      path().dual.split(x, channels(), shift(0).data(), shift(1).data(), bits,
+                        bits + count * stride, sums);
+      scales[r] = DualScale(sums, channels());
     }
   }
 

@@ -64,7 +64,10 @@ class MemoryOp : public BinaryOp {
     if (is_dual()) {
       sums_.Assign(padded());
       for (AlignedBuffer<float>* buffer : {&scales_, &ones_, &zeros_}) buffer->Assign(padded());
-      for (int n = 0; n < outputs(); ++n) ones_[n] = 1.0f;
+      for (int n = 0; n < outputs(); ++n) {
+        ones_[n] = 1.0f;
+        if (has_levels()) scales_[n] = kLevelScale;
+      }
     }
     return true;
   }
@@ -127,12 +130,15 @@ class MemoryOp : public BinaryOp {
     return to;
   }
 
-  void RunDual(const Operands& o, int64_t b) {
-    const int64_t stride = PaddedWords(channels());
-    uint32_t *first = scratch_.data(), *second = first + frames_ * stride;
+  // Both bits of a clip; gives the scales of the outputs.
+  const float* Split(const float* x, uint32_t* first, uint32_t* second, int64_t stride) {
+    if (has_levels()) {
+      path().dual.split_levels(x, frames_, channels(), shift(0).data(), shift(1).data(),
+                               shift(2).data(), first, second, stride);
+      return scales_.data();
+    }
     std::fill_n(sums_.data(), sums_.size(), 0.0f);
-    path().dual.split_over_time(static_cast<const float*>(o.x) + b * frames_ * channels(),
-                                frames_, channels(), shift(0).data(), shift(1).data(), first,
+    path().dual.split_over_time(x, frames_, channels(), shift(0).data(), shift(1).data(), first,
                                 second, stride, sums_.data());
     // By constant steps, which compilers turn into vectors.
     float* means = sums_.data();
@@ -140,14 +146,19 @@ class MemoryOp : public BinaryOp {
     for (int64_t c = 0; c < sums_.size(); c += kEndBlock) {
       for (int i = 0; i < kEndBlock; ++i) means[c + i] /= frames;
     }
-    const float* scales = means;
-    if (multiple_ > 1) {
-      float* scale = scales_.data();
-      scales = scale;
-      for (int c = 0; c < channels(); ++c) {
-        for (int i = 0; i < multiple_; ++i) *scale++ = means[c];
-      }
+    if (multiple_ == 1) return means;
+    float* scale = scales_.data();
+    for (int c = 0; c < channels(); ++c) {
+      for (int i = 0; i < multiple_; ++i) *scale++ = means[c];
     }
+    return scales_.data();
+  }
+
+  void RunDual(const Operands& o, int64_t b) {
+    const int64_t stride = PaddedWords(channels());
+    uint32_t *first = scratch_.data(), *second = first + frames_ * stride;
+    const float* scales =
+        Split(static_cast<const float*>(o.x) + b * frames_ * channels(), first, second, stride);
     const int64_t at = b * frames_ * outputs();
     float* out = static_cast<float*>(o.out) + at;
     const float* residual = o.residual == nullptr ? nullptr : o.residual + at;

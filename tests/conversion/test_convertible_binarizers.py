@@ -11,7 +11,7 @@ from bifsmn_tf.models import FSMN, VGG19BN, BiFSMN, BiFSMNv2
 from bifsmn_tf.runtime import TFLiteModel
 
 CONVERTIBLE = ("vanilla", "bnn", "dorefa", "bi_real", "ir_net", "rad", "react_net", "lpb",
-               "single-scale lpb")  # fmt: skip
+               "single-scale lpb", "lsq")  # fmt: skip
 TINY = {**SIZES, "memory_size": 32, "hidden_size": 40, "num_blocks": 2}
 
 
@@ -76,12 +76,6 @@ def test_fsmn(name, mode, features):
 def test_scales_per_clip_are_refused():
     model = give_statistics(BiFSMN(5, binarizer="xnor_net", **TINY, switches=(1.0,)))
     with pytest.raises(ConversionError, match="mean of a whole clip.* Received: .*XNORNet, 'xnor_net'"):
-        convert(model)
-
-
-def test_steps_are_refused():
-    model = give_statistics(BiFSMN(5, binarizer="lsq", **TINY, switches=(1.0,)))
-    with pytest.raises(ConversionError, match="step other than 1.* Received: .*LSQ, 'lsq'"):
         convert(model)
 
 

@@ -20,8 +20,10 @@ def give_statistics(model, seed=0, negative=0.2):
             variable.assign(random.uniform(0.5, 3.0, shape))
         elif name == "slope":
             variable.assign(random.uniform(0.05, 0.4))
-        elif name.startswith("threshold"):  # of LPB
+        elif name.startswith("threshold"):  # of LPB and LSQ
             variable.assign(random.normal(0, 0.2, shape))
+        elif name == "step":  # of LSQ
+            variable.assign(random.uniform(0.4, 1.5))
     # The first normalization sees decibels.
     first = getattr(model, "norm1", None) or getattr(model, "input_norm", None)
     if first is not None:

@@ -320,6 +320,39 @@ def test_dual_scale_memory(multiple, kind):
     assert same_bits(result, finish_float(value, **epilogue))
 
 
+def levels(x, low, middle, high):
+    """Signs of both terms."""
+    above = x >= middle
+    return np.where(above, 1, -1), np.where(x >= np.where(above, high, low), 1, -1)
+
+
+@pytest.mark.parametrize("kind", DUAL_EPILOGUES)
+@pytest.mark.parametrize("sort", [True, False])
+def test_four_levels_of_a_dense_layer(sort, kind):
+    make = Operands(14)
+    x, shifts = make.levels(70, 2, 9, sort=sort)
+    weights = make.signs(40, 70)
+    epilogue = make.epilogue(kind, 40, 70, (2, 9))
+    first, second = levels(x, *shifts)
+    value = (first @ weights.T + 0.5 * (second @ weights.T)).astype(np.float32)
+    result = ops.binary_dense(
+        x, ops.pack_bits(weights), channels=70, shifts=shifts, **epilogue
+    )
+    assert same_bits(result, finish_float(value, **epilogue))
+
+
+def test_four_levels_are_those_of_a_quantizer():
+    threshold, step = 0.3, 0.75
+    x = np.linspace(-3, 3, 97, dtype=np.float32).reshape(-1, 1)
+    shifts = [np.full(1, threshold + i * step, np.float32) for i in (-1, 0, 1)]
+    value = ops.binary_dense(
+        x, ops.pack_bits(np.ones((1, 1))), channels=1, shifts=shifts,
+        multiplier=np.full(1, step, "f"), bias=np.full(1, threshold, "f"),
+    ).numpy()
+    steps = np.clip(np.floor((x - threshold) / step), -2, 1) + 0.5
+    np.testing.assert_allclose(value, threshold + step * steps, atol=1e-6)
+
+
 @pytest.mark.parametrize("kind", EPILOGUES)
 def test_one_shift_moves_the_sign(kind):
     make = Operands(9)
@@ -345,13 +378,16 @@ def test_a_subnormal_shift_is_zero_and_a_subnormal_number_is_not():
 
 
 SHIFT_ERRORS = {
-    "at most two tensors": {"shifts": [np.zeros(40, "f")] * 3},
+    "at most three tensors": {"shifts": [np.zeros(40, "f")] * 4},
     r"should have shape \(40,\), one entry per input channel": {"shifts": [np.zeros(6, "f")]},
     "should be float32 with `shifts`": {
         "x": np.zeros((4, 2), np.int32), "shifts": [np.zeros(40, "f")]
     },
-    "instead of `threshold`": {
+    "with two or three `shifts` should have": {
         "shifts": [np.zeros(40, "f")] * 2, "threshold": np.zeros(6, np.int16),
+    },
+    "instead of `threshold`": {
+        "shifts": [np.zeros(40, "f")] * 3, "threshold": np.zeros(6, np.int16),
     },
 }
 

@@ -50,7 +50,7 @@ class Cases:
 
 
 def shifted_cases():
-    """Every operator with one shift and with the two of a dual scale layer."""
+    """Every operator with one shift, the two of a dual scale layer, the three of four levels."""
     cases = Cases()
     kinds = [kind for kind in EPILOGUES if kind != "bits"]
     calls = [
@@ -76,6 +76,11 @@ def shifted_cases():
                 channels=channels, shifts=shifts[:count], **arguments,
                 **make.epilogue(kind, outputs, weights[1], lead),
             )
+        x, shifts = make.levels(channels, *shape)
+        cases.add(
+            op, x, weights=make.bits(*weights), channels=channels, shifts=shifts, **arguments,
+            **make.epilogue(kinds[(i + 1) % len(kinds)], outputs, weights[1], lead),
+        )
     return cases
 
 

@@ -54,6 +54,11 @@ def network(x):
         y = ops.binary_dense(y, make.bits(100, 100), channels=100, shifts=(shift0, shift1)[: i + 1],
                              **make.epilogue("slope", 100, 100, ()))
         outputs[f"dual{i}"] = y
+    shifts = [np.full(100, i, np.float32) for i in (-1.0, 0.25, 1.5)]
+    y = ops.memory_filter(y, make.bits(5, 100), channels=100, residual=y, look_back=2,
+                          shifts=shifts, **make.epilogue("slope", 100, 5, ()))
+    outputs["levels"] = ops.binary_dense(y, make.bits(100, 100), channels=100, shifts=shifts,
+                                         **make.epilogue("slope", 100, 100, ()))
     return outputs
 
 

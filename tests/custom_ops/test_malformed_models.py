@@ -148,7 +148,7 @@ DAMAGES = {
     "a residual for a shift": (
         lambda e: e.attributes(1, shifts=1), "x should be float32 with shifts=1"),
     "more shifts than there are": (
-        lambda e: e.attributes(0, shifts=3), '"shifts" should be from 0 to 2'),
+        lambda e: e.attributes(0, shifts=4), '"shifts" should be from 0 to 3'),
     "too few taps": (lambda e: e.attributes(1, look_back=5), "more taps than look_back=5"),
 }
 
