@@ -324,22 +324,24 @@ def scores_of(model, inputs, thin=1.0):
     return np.asarray(model(inputs, thin=thin, training=False))
 
 
-def predict(model, samples, thin=1.0, batch_size=256):
-    """Scores of many clips.
+def answers(model, samples, switches, batch_size=256):
+    """What the switches of a model take many clips for. Features are made once for all of them.
 
     Args:
         model: As for `inputs_of`.
         samples: int16 waveforms `(n, 16000)`.
-        thin: The switch.
+        switches: The switches to ask.
         batch_size: Clips at once.
 
     Returns:
-        float32 array `(n, num_classes)`: logits of a Keras network, probabilities of a file.
+        int64 array `(len(switches), n)` of indices of classes.
     """
     starts = range(0, len(samples), batch_size)
-    batches = (samples[start : start + batch_size] for start in starts)
-    batches = progress.track(batches, len(starts), f"Switch {thin}")
-    return np.concatenate([scores_of(model, inputs_of(model, batch), thin) for batch in batches])
+    result = []
+    for start in progress.track(starts, len(starts), "Clips"):
+        inputs = inputs_of(model, samples[start : start + batch_size])
+        result.append([scores_of(model, inputs, switch).argmax(axis=-1) for switch in switches])
+    return np.concatenate(result, axis=1)
 
 
 def evaluate(model, data, subset="testing", thin=None, augmented=0, seed=0):
@@ -377,9 +379,9 @@ def evaluate(model, data, subset="testing", thin=None, augmented=0, seed=0):
     size = len(model.labels)
     matrices = {switch: np.zeros((size, size), np.int64) for switch in switches}
     for waveforms in variants:
-        for switch, matrix in matrices.items():
-            predicted = predict(model, waveforms, switch).argmax(axis=-1)
-            matrix += confusion_matrix(truth, predicted, size)
+        predicted = answers(model, waveforms, switches)
+        for matrix, of_switch in zip(matrices.values(), predicted):
+            matrix += confusion_matrix(truth, of_switch, size)
     results = tuple(
         SwitchResult(switch, tuple(model.labels), matrix, variants=max(augmented, 1))
         for switch, matrix in matrices.items()
