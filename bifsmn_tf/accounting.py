@@ -421,7 +421,9 @@ def _bytes(call, num_norms):
         if deployed is None:
             shifts = [variables[name] for name in binarizer.thresholds if name in variables]
         else:
-            shifts = deployed.shifts
+            shifts = list(deployed.shifts)
+            if binarizer.pads_zero and layer.has_padding and deployed.offset is not None:
+                shifts.append(deployed.offset)  # which no bias holds for all positions
         thresholds = sum(math.prod(shift.shape) for shift in shifts)
         return _packed(weights) + _FLOAT_BYTES * (affine + thresholds)
     if num_norms > 1:

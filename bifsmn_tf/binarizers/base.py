@@ -88,6 +88,8 @@ class Binarizer:
     name = None
     thresholds = ()  # Keys of the variables that are thresholds of activations.
     passes = 1  # Over the weights: terms of an activation.
+    # Whether a padded tap is an activation of 0. Otherwise its terms alone are 0, not its shift.
+    pads_zero = False
 
     def create_variables(self, add_weight, channels):
         """Creates the variables of one layer.

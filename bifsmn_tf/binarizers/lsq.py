@@ -27,6 +27,9 @@ class LSQ(ScaledSignWeights):
       \hat x = s \big(b_1 + \tfrac12 b_2\big) + \theta, \qquad
       \hat w = \lVert w \rVert_1 / n \cdot \operatorname{sign}(w).$$
 
+    A padded tap is 0, as in the real-valued network, and not the threshold, where the terms are 0:
+    at the ends of a clip that is a bias of its own for every position.
+
     The levels are $\theta \pm \tfrac12 s$ and $\theta \pm \tfrac32 s$, a uniform quantizer's. As
     with `LPB` both terms are XNOR-popcounts with the same weights, but nothing is found at run
     time: $2 P_1 + P_2$ is an integer, of which everything else is an affine function. Backward:
@@ -46,6 +49,7 @@ class LSQ(ScaledSignWeights):
     name = "lsq"
     thresholds = ("threshold",)
     passes = 2
+    pads_zero = True
 
     def create_variables(self, add_weight, channels):
         variables = {

@@ -30,7 +30,7 @@ class _BinaryWeights:
     words: np.ndarray
     length: int  # products summed for one output
     scale: np.ndarray  # of the sum, per output; negative where the row is stored negated
-    bias: np.ndarray  # the layer's, less what the activation's offset sums to
+    bias: np.ndarray  # the layer's, less what the activation's offset sums to where it is constant
 
 
 class Deployment:
@@ -183,7 +183,9 @@ class Deployment:
             with tf.init_scope():
                 kernel, scale = layer.binary_weight()
                 form = deployed_form(layer)
-                sums = 0.0 if form.offset is None else layer.sum_of_constant(form.offset, kernel)
+                sums = 0.0
+                if form.offset is not None and centre_of(layer) is None:
+                    sums = layer.sum_of_constant(form.offset, kernel)
             kernel = np.asarray(kernel)
             rows, outputs = arrange(kernel), kernel.shape[-1]
             scale = np.broadcast_to(np.asarray(scale, np.float64), (outputs,))
@@ -233,6 +235,9 @@ class Deployment:
                 self._constant((*key, "shift", i), arrange_shift(value_of(value)))
                 for i, value in enumerate(deployed_form(layer).shifts)
             ]
+            centre = centre_of(layer)
+            if centre is not None:
+                constants["centre"] = self._constant((*key, "centre"), centre)
         return op(x, words, channels=channels, **constants, **attributes)
 
     def _apply_dense(self, x, key, switch, layer, norm=None, activation=None, **arguments):
@@ -265,6 +270,17 @@ def deployed_form(layer):
             f"Received: binarizer={type(layer.binarizer).__name__}, {layer.binarizer.name!r}"
         )
     return form
+
+
+def centre_of(layer):
+    """What an activation is besides its signs, in units of their sum, where padding is 0 instead.
+
+    None if that is the same for all outputs, and so a part of the bias.
+    """
+    form = deployed_form(layer)
+    if form.offset is None or not (layer.binarizer.pads_zero and layer.has_padding):
+        return None
+    return -value_of(form.offset) / value_of(form.scale)
 
 
 def packed_shift(layer, channels):

@@ -195,12 +195,19 @@ def _sums(x, channels, shifts, contract, scale):
 # ------------------------------------------------------------------ reference bodies
 
 
-def _epilogue(sums, args, slope, residual_first):
-    """Shared end of the operators, for the result of `_sums`."""
+def _epilogue(sums, args, slope, residual_first, centres=None):
+    """Shared end of the operators, for the result of `_sums`.
+
+    `centres` is None or what the centres of the taps inside sum up to, float64 of the shape of one
+    sample of `sums`.
+    """
     if len(args) == 1:
         return _pack(sums >= tf.cast(args[0], tf.int32))
     args = [tf.cast(a, tf.float32) for a in args]
     multiplier, bias, residual = (_keep(a) for a in (*args, tf.constant(0.0))[:3])
+    if centres is not None:
+        centres = tf.cast(multiplier, tf.float64) * centres
+        bias = _keep(tf.cast(tf.cast(bias, tf.float64) + centres, tf.float32))
     has_residual = len(args) == 3
     v = _keep(tf.cast(sums, tf.float32) * multiplier)
     v = _keep(v + bias)
@@ -241,13 +248,22 @@ def dense_rank(shape, packed, channels):
     return None
 
 
-def _split_args(args, shifts):
-    """Arguments of the epilogue, and the shifts, which come last."""
-    return args[: len(args) - shifts], args[len(args) - shifts :]
+def _split_args(args, shifts, centre=0):
+    """Arguments of the epilogue, the shifts behind them, and the last one: a centre, or None."""
+    args, last = args[: len(args) - centre], args[len(args) - centre :]
+    return args[: len(args) - shifts], args[len(args) - shifts :], *(last or [None])
+
+
+def _centres(centre, x, contract):
+    """What the taps inside have besides their signs, for one sample in the shape of x."""
+    if centre is None:
+        return None
+    shape = tf.concat([[1], tf.shape(x)[1:]], 0)
+    return contract(tf.broadcast_to(tf.cast(_normal(centre), tf.float64), shape))
 
 
 def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0, shifts=0):
-    args, shifts = _split_args(args, shifts)
+    args, shifts, _ = _split_args(args, shifts)
     rank = dense_rank(list(x.shape), x.dtype == tf.int32, channels)
     if rank > 1:
         last = channels // WORD_BITS if x.dtype == tf.int32 else channels
@@ -265,9 +281,9 @@ def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0, shifts=
 
 def conv2d_body(
     x, weights, *args, channels, kernel_h, kernel_w, stride_h=1, stride_w=1, pad_h=0, pad_w=0,
-    slope=1.0, residual_first=0, shifts=0,
+    slope=1.0, residual_first=0, shifts=0, centre=0,
 ):
-    args, shifts = _split_args(args, shifts)
+    args, shifts, centre = _split_args(args, shifts, centre)
     height, width = x.shape[1:3]
     stop_h = (height + 2 * pad_h - kernel_h) // stride_h * stride_h + 1
     stop_w = (width + 2 * pad_w - kernel_w) // stride_w * stride_w + 1
@@ -284,21 +300,21 @@ def conv2d_body(
             ],
             axis=-1,
         )
-        return tf.matmul(patches, kernel, transpose_b=True)
+        return tf.matmul(patches, tf.cast(kernel, patches.dtype), transpose_b=True)
 
     def scale(magnitudes):
         mean = _row_mean(tf.reshape(magnitudes, (-1, height * width * channels)))
         return tf.reshape(mean, (-1, 1, 1, 1))
 
     sums = _sums(x, channels, shifts, contract, scale)
-    return _epilogue(sums, args, slope, residual_first)
+    return _epilogue(sums, args, slope, residual_first, _centres(centre, x, contract))
 
 
 def memory_body(
     x, weights, *args, channels, look_back=0, stride_back=1, stride_ahead=1, slope=1.0,
-    residual_first=0, shifts=0,
+    residual_first=0, shifts=0, centre=0,
 ):
-    args, shifts = _split_args(args, shifts)
+    args, shifts, centre = _split_args(args, shifts, centre)
     outputs = args[0].shape[-1]
     multiple = outputs // channels
     taps = weights.shape[0]
@@ -316,7 +332,7 @@ def memory_body(
         for tap in range(taps):
             steps = tap - look_back
             start = before + steps * (stride_back if steps < 0 else stride_ahead)
-            term = signs[:, start : start + frames] * kernel[tap]
+            term = signs[:, start : start + frames] * tf.cast(kernel[tap], signs.dtype)
             dot = term if dot is None else dot + term
         return dot
 
@@ -325,7 +341,7 @@ def memory_body(
         return repeat(_divide(total[:, tf.newaxis], frames))
 
     sums = _sums(x, channels, shifts, contract, scale)
-    return _epilogue(sums, args, slope, residual_first)
+    return _epilogue(sums, args, slope, residual_first, _centres(centre, x, contract))
 
 
 def log_mel_body(audio, **attributes):

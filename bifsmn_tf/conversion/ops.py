@@ -28,6 +28,10 @@ Every operator ends in one of two epilogues:
 * three, `(low, middle, high)`: four levels. `first = x >= middle`, `second = x >= (high if first
   else low)`, as signs, and the sum is `dot(first) + dot(second) / 2`.
 
+A `centre`, with two or three shifts, is what a tap adds besides its signs: an x of channel c stands
+for its signs plus `centre[c]`, but a padded one for 0. What the centres of the taps inside sum up
+to, in float64, times the multiplier, is added to the bias of every position of the output.
+
 Compiled by XLA (`jit_compile=True`) the float epilogue may contract a product and a sum into one
 rounding; the bits epilogue stays exact there too.
 """
@@ -150,7 +154,9 @@ def _shifts(shifts, x, threshold, channels, op):
     return [_vector(s, "shifts", (tf.float32,), channels, op, "input") for s in shifts]
 
 
-def _call(op, body, x, weights, epilogue, shifts, lead, outputs, attributes, defaults):
+def _call(
+    op, body, x, weights, epilogue, shifts, lead, outputs, attributes, defaults, centre=None
+):
     """Checks the epilogue, leaves defaults out of the attributes and calls the composite.
 
     `lead` is the output's shape but for its channels.
@@ -192,17 +198,27 @@ def _call(op, body, x, weights, epilogue, shifts, lead, outputs, attributes, def
             raise ValueError(
                 f"`residual_first` of {op} needs a `residual`. Received: residual=None"
             )
-    shifts = _shifts(shifts, x, threshold, attributes["channels"], op)
+    channels = attributes["channels"]
+    shifts = _shifts(shifts, x, threshold, channels, op)
+    last = []
+    if centre is not None:
+        if len(shifts) < 2:
+            raise ValueError(
+                f"`centre` of {op} should come with two or three `shifts`. Received: "
+                f"{len(shifts)} of them"
+            )
+        last = [_vector(centre, "centre", (tf.float32,), channels, op, "input")]
     attributes = dict(
-        attributes, slope=slope, residual_first=int(bool(residual_first)), shifts=len(shifts)
+        attributes, slope=slope, residual_first=int(bool(residual_first)), shifts=len(shifts),
+        centre=len(last),
     )
-    defaults = dict(defaults, slope=1.0, residual_first=0, shifts=0)
+    defaults = dict(defaults, slope=1.0, residual_first=0, shifts=0, centre=0)
     kept = tuple(
         (key, value)
         for key, value in sorted(attributes.items())
         if key not in defaults or value != defaults[key]
     )
-    args += shifts
+    args += shifts + last
     return _composite(op, body, 2 + len(args), kept)(x, weights, *args)
 
 
@@ -278,6 +294,7 @@ def binary_dense(
 def binary_conv2d(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
     kernel_size, strides=(1, 1), padding=(0, 0), slope=1.0, residual_first=False, shifts=(),
+    centre=None,
 ):
     """Binary two-dimensional convolution, the custom operator `BifsmnConv2D`.
 
@@ -297,6 +314,7 @@ def binary_conv2d(
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
         shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
+        centre: float32 `(channels,)`, with two or three shifts (module docstring).
 
     Returns:
         float32 `(B, Ho, Wo, N)`, or int32 packed bits `(B, Ho, Wo, ceil(N / 32))`, with
@@ -338,12 +356,14 @@ def binary_conv2d(
             "stride_h": stride_h, "stride_w": stride_w, "pad_h": pad_h, "pad_w": pad_w,
         },
         {"stride_h": 1, "stride_w": 1, "pad_h": 0, "pad_w": 0},
+        centre,
     )
 
 
 def memory_filter(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
     look_back=0, stride_back=1, stride_ahead=1, slope=1.0, residual_first=False, shifts=(),
+    centre=None,
 ):
     """Binary FSMN memory filter, the custom operator `BifsmnMemory`.
 
@@ -366,6 +386,7 @@ def memory_filter(
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
         shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
+        centre: float32 `(channels,)`, with two or three shifts (module docstring).
 
     Returns:
         float32 `(B, T, N)`, or int32 packed bits `(B, T, ceil(N / 32))`.
@@ -400,6 +421,7 @@ def memory_filter(
             "stride_ahead": stride_ahead,
         },
         {"look_back": 0, "stride_back": 1, "stride_ahead": 1},
+        centre,
     )
 
 

@@ -43,9 +43,10 @@ class BinarizedLayer(layers.Layer):
     $$y = \Big(\sum_i s_i \odot (\operatorname{pad}(b_i) * B)\Big) \odot \alpha
           + \big(b - \alpha \odot (\theta * B)\big).$$
 
-    Padding comes after binarization, so that a padded tap contributes nothing (but to the shift
-    $\theta$, which is thus constant, part of the bias). Subclasses define the class attributes
-    below, `_contract` and, if there is any padding, `_pad`.
+    Padding comes after binarization, so that a padded tap contributes nothing, but to the shift
+    $\theta$, which is thus constant, part of the bias. With a binarizer that `pads_zero` it
+    contributes nothing at all: $\operatorname{pad}(\theta)$ takes the place of $\theta$.
+    Subclasses define the class attributes below, `_contract` and, if there is any padding, `_pad`.
     """
 
     _kind = None  # Name of the kind of layer in `bifsmn_tf.scales`.
@@ -82,6 +83,11 @@ class BinarizedLayer(layers.Layer):
             )
         if self.binarizer is not None:
             self.binarizer_variables = self.binarizer.create_variables(self.add_weight, channels)
+
+    @property
+    def has_padding(self):
+        """Whether some outputs sum taps outside of the input."""
+        return False
 
     def _pad(self, x):
         return x
@@ -143,7 +149,11 @@ class BinarizedLayer(layers.Layer):
         total = total * weight_scale
         if shift is None:
             return self._with_bias(total)
-        shift = self.sum_of_constant(shift, binary) * weight_scale
+        if self.binarizer.pads_zero:
+            constant = ops.broadcast_to(shift, (1, *ops.shape(inputs)[1:]))
+            shift = self._contract(self._pad(constant), binary) * weight_scale
+        else:
+            shift = self.sum_of_constant(shift, binary) * weight_scale
         return total + (-shift if self.bias is None else self.bias - shift)
 
     def _call_official(self, inputs):

@@ -108,6 +108,10 @@ class BinaryConv2D(BinarizedLayer):
     def _window(self):
         return self.kernel_size
 
+    @property
+    def has_padding(self):
+        return self.padding != (0, 0)
+
     def _pad(self, x):
         rows, columns = self.padding
         if rows or columns:

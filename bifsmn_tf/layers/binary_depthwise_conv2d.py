@@ -74,6 +74,10 @@ class BinaryDepthwiseConv2D(BinarizedLayer):
     def _window(self):
         return tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel_size))
 
+    @property
+    def has_padding(self):
+        return self.padding != (0, 0)
+
     def _pad(self, x):
         rows, columns = self.padding
         if rows or columns:

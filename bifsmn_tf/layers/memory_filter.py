@@ -94,6 +94,10 @@ class MemoryFilter(BinarizedLayer):
     def _per_output(self, scale):
         return scale if scale.shape[-1] == 1 else self._repeat(scale)
 
+    @property
+    def has_padding(self):
+        return len(self.offsets) > 1
+
     def _pad(self, x):
         return ops.pad(x, ((0, 0), (-self.offsets[0], self.offsets[-1]), (0, 0)))
 

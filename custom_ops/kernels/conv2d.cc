@@ -88,7 +88,7 @@ void Conv2DPositions::Assign(const Conv2DGeometry& g, const uint32_t* weights, i
     order_.insert(order_.end(), entry.second.begin(), entry.second.end());
     const int taps = (rows.end - rows.begin) * (columns.end - columns.begin);
     classes_.push_back({begin, static_cast<int64_t>(order_.size()), entry.first[4],
-                        taps * g.channels,
+                        {rows.begin, rows.end}, {columns.begin, columns.end}, taps * g.channels,
                         CountOutside(g, rows, columns, weights, outputs)});
   }
 }

@@ -46,6 +46,7 @@ class Conv2DPositions {
   struct Class {
     int64_t begin, end;  // in order()
     int64_t part;        // position % parts
+    int rows[2], columns[2];  // first tap inside the picture, and the one behind the last
     int valid;           // taps inside the picture times channels
     std::vector<int32_t> outside;  // per output: set weight bits of the taps outside
   };

@@ -60,13 +60,14 @@ inline const float* NeonThresholds(const float* sign_threshold, int n) {
 struct NeonFinish {
   float32x4_t v[8];
 
-  // Rounded on its own, as every step is. Registers i and i + 1 have constants i % kConstants.
-  template <int kConstants>
+  // Rounded on its own, as every step is. Register i has multiplier i % kConstants and bias
+  // i % kBiases.
+  template <int kConstants, int kBiases = kConstants>
   BIFSMN_NEON_INLINE void Affine(const float32x4_t* multiplier, const float32x4_t* bias) {
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 8; ++i) v[i] = pinned::Fmul(v[i], multiplier[i % kConstants]);
     BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 8; ++i) v[i] = pinned::Fadd(v[i], bias[i % kConstants]);
+    for (int i = 0; i < 8; ++i) v[i] = pinned::Fadd(v[i], bias[i % kBiases]);
   }
 
   // `load` gives register i of the residual.

@@ -258,6 +258,7 @@ struct FloatJob {
 
   struct Rows {
     const float* residual[2];
+    const float* bias[2];  // with kDual
     float* out[2];
   };
 
@@ -305,6 +306,8 @@ struct FloatJob {
           pair.tables.fourth[f] = vld1q_u8(table.fourth);
           pair.rows.out[f] = f == 0 || two ? out + first : unused;
           pair.rows.residual[f] = kResidual != NeonResidual::kNone ? residual + first : nullptr;
+          const bool own = kDual && end.bias_of_frame != nullptr;
+          pair.rows.bias[f] = own ? end.bias_of_frame[at[f]] + c : constants.bias;
         }
         if (count < 128) std::memset(pair.bytes, 0, sizeof(pair.bytes));
         Channels<kResidual, kSlope>(constants, count, &pair);
@@ -337,7 +340,9 @@ struct FloatJob {
     if (kResidual != NeonResidual::kNone) {
       for (int f = 0; f < 2; ++f) std::memcpy(local[f][0], rows.residual[f] + 16 * k, size);
     }
-    const Rows last = {{local[0][0], local[1][0]}, {local[0][1], local[1][1]}};
+    const Rows last = {{local[0][0], local[1][0]},
+                       {rows.bias[0] + 16 * k, rows.bias[1] + 16 * k},
+                       {local[0][1], local[1][1]}};
     Channels16<kResidual, kSlope>(slope, tables, constants.Behind(16 * k), last, digits + 16 * k,
                                   kDual ? second + 16 * k : nullptr, 0, bytes + k);
     for (int f = 0; f < 2; ++f) std::memcpy(rows.out[f] + 16 * k, last.out[f], size);
@@ -360,7 +365,7 @@ struct FloatJob {
       third[f] = pinned::Tbl(tables.third[f], digits[f]);
       fourth[f] = pinned::Tbl(tables.fourth[f], digits[f]);
     }
-    float32x4_t m[4], b[4];
+    float32x4_t m[4], b[8];
     BIFSMN_NEON_UNROLL
     for (int i = 0; i < 4; ++i) m[i] = pinned::LoadIndexed(multiplier, index[i]);
     BIFSMN_NEON_UNROLL
@@ -369,7 +374,7 @@ struct FloatJob {
       high[f] = pinned::Zip2(third[f], fourth[f]);
     }
     BIFSMN_NEON_UNROLL
-    for (int i = 0; i < 4; ++i) b[i] = pinned::LoadIndexed(bias, index[i]);
+    for (int i = 0; i < (kDual ? 0 : 4); ++i) b[i] = pinned::LoadIndexed(bias, index[i]);
     NeonFinish finish;
     float32x4_t* v = finish.v;
     BIFSMN_NEON_UNROLL
@@ -380,8 +385,10 @@ struct FloatJob {
     if (kDual) {
       BIFSMN_NEON_UNROLL
       for (int i = 0; i < 8; ++i) v[i] = pinned::Fadd(v[i], terms[i]);
+      BIFSMN_NEON_UNROLL
+      for (int i = 0; i < 8; ++i) b[i] = pinned::LoadIndexed(rows.bias[i / 4], index[i % 4]);
     }
-    finish.template Affine<4>(m, b);
+    finish.template Affine<4, kDual ? 8 : 4>(m, b);
     finish.template Rest<kResidual, kSlope>(slope, [&](int i) BIFSMN_NEON_LAMBDA {
       return pinned::LoadIndexed(rows.residual[i / 4], index[i % 4]);
     });

@@ -82,6 +82,8 @@ struct FloatEnd {
   float slope = 1.0f;
   bool residual_first = false;
   const float* sign_threshold = nullptr;
+  // Of DualKernels::memory_to_float alone: null, or the bias of every frame in the place of `bias`.
+  const float* const* bias_of_frame = nullptr;
 
   // Of the outputs from n on, a multiple of kEndBlock.
   FloatEnd From(int n) const {

@@ -72,6 +72,7 @@ struct Read {
   std::vector<uint32_t> first, second;
   std::vector<float> magnitudes;         // of what the first bits are off by
   std::vector<std::vector<float>> shifts;
+  std::vector<float> centre;  // or empty
 };
 
 // Random x of (rows, channels), packed or with `shifts` shifts.
@@ -106,6 +107,7 @@ inline Read FillX(Example* e, TestData* data, std::vector<int> shape, int channe
       read.second[word] |= uint32_t{split.second} << (c % kWordBits);
       read.magnitudes.push_back(split.magnitude);
     }
+    if (shifts >= 2 && data->Int(0, 1) == 1) read.centre = data->Floats(channels);
     shape.push_back(channels);
   }
   e->inputs.push_back(e->interpreter.AddTensor(packed ? abi::kInt32 : abi::kFloat32, shape));
@@ -128,10 +130,31 @@ std::vector<float> Sums(const Read& x, size_t count, const Dots& dots, const Sca
   return sums;
 }
 
+// What the centres of taps inside sum up to. A channel's share is half of what turning its signs
+// changes in the sums of a constant x.
+template <typename Dots>
+std::vector<double> CentreSums(const Read& x, int64_t rows, int channels, size_t count,
+                               const Dots& dots) {
+  std::vector<double> sums(x.centre.empty() ? 0 : count, 0.0);
+  if (x.centre.empty()) return sums;
+  const int64_t words = WordsFor(channels);
+  std::vector<uint32_t> bits(rows * words, ~uint32_t{0});
+  std::vector<int32_t> all(count), others(count);
+  dots(bits.data(), all.data());
+  for (int c = 0; c < channels; ++c) {
+    for (int64_t r = 0; r < rows; ++r) bits[r * words + c / 32] ^= uint32_t{1} << (c % 32);
+    dots(bits.data(), others.data());
+    for (int64_t r = 0; r < rows; ++r) bits[r * words + c / 32] ^= uint32_t{1} << (c % 32);
+    for (size_t i = 0; i < count; ++i) sums[i] += (all[i] - others[i]) / 2 * double{x.centre[c]};
+  }
+  return sums;
+}
+
 // Adds the epilogue's inputs and the node, and computes the expected output.
 inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilogue,
                    std::vector<Attribute> attributes, std::vector<int> lead, int outputs,
-                   int reduction, const Read& x, const std::vector<float>& dots) {
+                   int reduction, const Read& x, const std::vector<float>& dots,
+                   const std::vector<double>& centres = {}) {
   std::vector<int> shape = lead;
   if (epilogue == Epilogue::kBits) {
     const auto thresholds = data->Thresholds(outputs, reduction);
@@ -163,7 +186,11 @@ inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilog
     }
     std::vector<float> values(dots.size());
     for (size_t i = 0; i < dots.size(); ++i) {
-      values[i] = reference::FloatEpilogue(dots[i], multiplier[i % outputs], bias[i % outputs],
+      float own = bias[i % outputs];
+      if (!centres.empty()) {
+        own = static_cast<float>(double{own} + double{multiplier[i % outputs]} * centres[i]);
+      }
+      values[i] = reference::FloatEpilogue(dots[i], multiplier[i % outputs], own,
                                            has_residual ? &e->residual[i] : nullptr, slope, first);
     }
     e->expected = Bytes(values);
@@ -173,6 +200,11 @@ inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilog
         e->interpreter.AddConstant(abi::kFloat32, {static_cast<int>(shift.size())}, shift));
   }
   if (!x.shifts.empty()) attributes.emplace_back("shifts", static_cast<int>(x.shifts.size()));
+  if (!centres.empty()) {
+    e->inputs.push_back(e->interpreter.AddConstant(
+        abi::kFloat32, {static_cast<int>(x.centre.size())}, x.centre));
+    attributes.emplace_back("centre", 1);
+  }
   e->output_shape = shape;
   e->output = e->interpreter.AddTensor(
       epilogue == Epilogue::kBits ? abi::kInt32 : abi::kFloat32, std::vector<int>(shape.size(), 1));
@@ -223,17 +255,19 @@ inline std::unique_ptr<Example> MakeConv2D(TestData* data, Epilogue epilogue, bo
       abi::kInt32, {outputs, static_cast<int>(WordsFor(reduction))}, w));
   const int64_t values = int64_t{s.height} * s.width * s.channels;
   const size_t clip = static_cast<size_t>(s.out_h()) * s.out_w() * outputs;
+  const auto convolve = [&](const uint32_t* bits, int32_t* out) {
+    reference::Conv2D(bits, s, w.data(), outputs, out);
+  };
   const auto dots = internal::Sums(
-      x, s.batch * clip,
-      [&](const uint32_t* bits, int32_t* out) {
-        reference::Conv2D(bits, s, w.data(), outputs, out);
-      },
+      x, s.batch * clip, convolve,
       [&](size_t i) { return reference::DualScale(&x.magnitudes[i / clip * values], values); });
   internal::Finish(e.get(), data, "BifsmnConv2D", epilogue,
                    {{"channels", s.channels}, {"kernel_h", s.kernel_h}, {"kernel_w", s.kernel_w},
                     {"stride_h", s.stride_h}, {"stride_w", s.stride_w}, {"pad_h", s.pad_h},
                     {"pad_w", s.pad_w}},
-                   {s.batch, s.out_h(), s.out_w()}, outputs, reduction, x, dots);
+                   {s.batch, s.out_h(), s.out_w()}, outputs, reduction, x, dots,
+                   internal::CentreSums(x, int64_t{s.batch} * s.height * s.width, s.channels,
+                                        s.batch * clip, convolve));
   return e;
 }
 
@@ -250,9 +284,11 @@ inline std::unique_ptr<Example> MakeMemory(TestData* data, Epilogue epilogue, bo
   e->inputs.push_back(e->interpreter.AddConstant(
       abi::kInt32, {s.taps, static_cast<int>(WordsFor(s.outputs))}, w));
   const size_t clip = static_cast<size_t>(s.frames) * s.outputs;
+  const auto filter = [&](const uint32_t* bits, int32_t* out) {
+    reference::Memory(bits, s, w.data(), out);
+  };
   const auto dots = internal::Sums(
-      x, s.batch * clip,
-      [&](const uint32_t* bits, int32_t* out) { reference::Memory(bits, s, w.data(), out); },
+      x, s.batch * clip, filter,
       [&](size_t i) {
         const size_t channel = i % s.outputs / (s.outputs / s.channels);
         float sum = 0.0f;
@@ -264,7 +300,9 @@ inline std::unique_ptr<Example> MakeMemory(TestData* data, Epilogue epilogue, bo
   internal::Finish(e.get(), data, "BifsmnMemory", epilogue,
                    {{"channels", s.channels}, {"look_back", s.look_back},
                     {"stride_back", s.stride_back}, {"stride_ahead", s.stride_ahead}},
-                   {s.batch, s.frames}, s.outputs, s.taps, x, dots);
+                   {s.batch, s.frames}, s.outputs, s.taps, x, dots,
+                   internal::CentreSums(x, int64_t{s.batch} * s.frames, s.channels,
+                                        s.batch * clip, filter));
   return e;
 }
 

@@ -366,6 +366,14 @@ TEST(MalformedNodeTest, Shifts) {
               "\"shifts\" should be from 0 to 3");
   ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 3}}).get(),
               "6, 7 or 8 inputs. Received: 5");
+  ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"centre", 1}}).get(),
+              "\"centre\" should only be set with two or three shifts. Received: shifts=0");
+  ExpectError(
+      Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 3}, {"centre", 1}}).get(),
+      "\"centre\" is for operators with padding");
+  ExpectError(
+      Sound("BifsmnMemory", false, {{"channels", 40}, {"shifts", 3}, {"centre", 1}}).get(),
+      "7, 8 or 9 inputs. Received: 5");
 
   for (const int shifts : {2, 3}) {
     FakeInterpreter f;

@@ -62,17 +62,18 @@ bool CheckReals(const TensorView& view, const char* name, Error* error) {
   return CheckConstant(view, name, view.type, 1, error);
 }
 
-bool CheckShift(const TensorView& view, int channels, std::vector<float>* shift, Error* error) {
-  if (!CheckConstant(view, "shift", abi::kFloat32, 1, error)) return false;
+bool CheckShift(const TensorView& view, const char* name, int channels, std::vector<float>* shift,
+                Error* error) {
+  if (!CheckConstant(view, name, abi::kFloat32, 1, error)) return false;
   if (view.shape[0] != channels) {
-    return error->Set("shift should have shape (%d), one entry per input channel. Received: %s",
+    return error->Set("%s should have shape (%d), one entry per input channel. Received: %s", name,
                       channels, ToString(view.shape).c_str());
   }
   CopyConstant(view, channels, shift);
   for (int c = 0; c < channels; ++c) {
     float& value = (*shift)[c];
     if (!std::isfinite(value)) {
-      return error->Set("shift should be finite. Received: %g for channel %d", value, c);
+      return error->Set("%s should be finite. Received: %g for channel %d", name, value, c);
     }
     // So no difference from a shift is subnormal, in any host.
     if (std::fabs(value) < FLT_MIN) value = 0.0f;
@@ -84,13 +85,19 @@ bool CheckShift(const TensorView& view, int channels, std::vector<float>* shift,
 
 bool BinaryOp::Init(const void* options, size_t length, Error* error) {
   Attributes attributes;
-  int residual_first = 0;
+  int residual_first = 0, centre = 0;
   if (!attributes.Parse(options, length, error) ||
       !attributes.TakeInt("channels", true, 1, kMaxReduction, &channels_, error) ||
       !attributes.TakeFloat("slope", &slope_, error) ||
       !attributes.TakeInt("residual_first", false, 0, 1, &residual_first, error) ||
-      !attributes.TakeInt("shifts", false, kUnshifted, kFourLevels, &shifts_, error)) {
+      !attributes.TakeInt("shifts", false, kUnshifted, kFourLevels, &shifts_, error) ||
+      !attributes.TakeInt("centre", false, 0, 1, &centre, error)) {
     return false;
+  }
+  has_centre_ = centre != 0;
+  if (has_centre_ && !is_dual()) {
+    return error->Set("attribute \"centre\" should only be set with two or three shifts. Received: "
+                      "shifts=%d", shifts_);
   }
   residual_first_ = residual_first != 0;
   return ReadAttributes(&attributes, error) && attributes.ExpectEmpty(error);
@@ -157,9 +164,12 @@ bool BinaryOp::PrepareShifts(const TensorView& x, const std::vector<TensorView>&
   }
   for (size_t i = 0; i < shifts.size(); ++i) {
     std::vector<float> values;
-    if (!CheckShift(shifts[i], channels_, &values, error)) return false;
-    shift_[i].Assign((channels_ + kEndBlock - 1) / kEndBlock * kEndBlock);
-    std::copy(values.begin(), values.end(), shift_[i].data());
+    const bool is_centre = static_cast<int>(i) == shifts_;
+    const char* name = is_centre ? "centre" : "shift";
+    if (!CheckShift(shifts[i], name, channels_, &values, error)) return false;
+    AlignedBuffer<float>& to = is_centre ? centre_ : shift_[i];
+    to.Assign((channels_ + kEndBlock - 1) / kEndBlock * kEndBlock);
+    std::copy(values.begin(), values.end(), to.data());
   }
   return true;
 }
@@ -167,7 +177,7 @@ bool BinaryOp::PrepareShifts(const TensorView& x, const std::vector<TensorView>&
 bool BinaryOp::ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const {
   Error ignored;
   return shifts_ == kShifted && !inputs.empty() &&
-         CheckShift(inputs.back(), channels_, shift, &ignored);
+         CheckShift(inputs.back(), "shift", channels_, shift, &ignored);
 }
 
 bool BinaryOp::TakeSigns(const SignsWanted& signs) {
@@ -238,12 +248,13 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   std::string reason;
   path_ = ChosenPath(&reason);
   if (path_ == nullptr) return error->Set("%s", reason.c_str());
-  const size_t shifts = static_cast<size_t>(shifts_);
-  if (all_inputs.size() < 3 + shifts || all_inputs.size() > 5 + shifts) {
-    return error->Set("a node should have %d, %d or %d inputs. Received: %zu inputs", 3 + shifts_,
-                      4 + shifts_, 5 + shifts_, all_inputs.size());
+  const int shifts = ShiftInputs();
+  const int given = static_cast<int>(all_inputs.size());
+  if (given < 3 + shifts || given > 5 + shifts) {
+    return error->Set("a node should have %d, %d or %d inputs. Received: %d inputs", 3 + shifts,
+                      4 + shifts, 5 + shifts, given);
   }
-  const auto end = all_inputs.end() - shifts_;
+  const auto end = all_inputs.end() - shifts;
   const std::vector<TensorView> inputs(all_inputs.begin(), end);
   if (!PrepareEpilogue(inputs, output_type, error)) return false;
 

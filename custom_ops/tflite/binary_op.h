@@ -36,7 +36,7 @@ class BinaryOp : public Op {
 
   // How an operator turns floats into signs: those of x, those of x - shift, or two signs, the
   // second with a scale that is computed at run time (dual scale) or with kLevelScale (four
-  // levels). The shifts are its last inputs, as many as the value says.
+  // levels). The shifts are its last inputs, as many as the value says; only a centre follows.
   enum Shifts { kUnshifted = 0, kShifted = 1, kDualScale = 2, kFourLevels = 3 };
 
   bool Init(const void* options, size_t length, Error* error) override;
@@ -115,6 +115,14 @@ class BinaryOp : public Op {
   // Whether x is read as two signs.
   bool is_dual() const { return shifts_ == kDualScale || shifts_ == kFourLevels; }
   bool has_levels() const { return shifts_ == kFourLevels; }
+  // Whether taps inside have a centre besides their signs: then every position has a bias of its
+  // own, that of the taps inside.
+  bool has_centre() const { return has_centre_; }
+  const AlignedBuffer<float>& centre() const { return centre_; }
+  // Output n's bias where the centres of its taps sum up to `sum`.
+  float BiasWith(double sum, int n) const {
+    return static_cast<float>(double{bias_[n]} + double{multiplier_[n]} * sum);
+  }
   // One per input channel, as the kernels want them.
   const AlignedBuffer<float>& shift(int index) const { return shift_[index]; }
 
@@ -128,8 +136,10 @@ class BinaryOp : public Op {
 
  private:
   bool PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type output_type, Error* error);
-  // `shifts` are the last inputs. After PrepareEpilogue.
+  // `shifts` are the last inputs, the centre being the very last. After PrepareEpilogue.
   bool PrepareShifts(const TensorView& x, const std::vector<TensorView>& shifts, Error* error);
+  // How many there are.
+  int ShiftInputs() const { return shifts_ + (has_centre_ ? 1 : 0); }
   // Whether signs can be had as wanted. After PrepareEpilogue.
   bool TakeSigns(const SignsWanted& signs);
   // Turns a float epilogue into thresholds of the same signs, if there are such.
@@ -148,6 +158,8 @@ class BinaryOp : public Op {
   bool has_residual_ = false;
   int shifts_ = kUnshifted;
   AlignedBuffer<float> shift_[kFourLevels];
+  bool has_centre_ = false;
+  AlignedBuffer<float> centre_;
   int64_t sign_parts_ = 1;
   AlignedBuffer<float> sign_shift_;  // (sign_parts_, padded()), or empty
   std::vector<int16_t> thresholds_;  // (sign_parts_, outputs_)

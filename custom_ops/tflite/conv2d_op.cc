@@ -86,6 +86,7 @@ class Conv2DOp : public BinaryOp {
     bits_.Assign(tile * WordsFor(outputs()));
     pixels_.Assign(x_is_float() ? passes * Pixels() * WordsFor(channels()) : 0);
     if (is_dual()) PlanDual();
+    if (has_centre()) PlanCentre(weights);
     return true;
   }
 
@@ -169,6 +170,32 @@ class Conv2DOp : public BinaryOp {
     for (auto& flat : flat_) flat.Assign(WordsFor(Pixels() * channels()));
   }
 
+  // A row of biases for every class of positions.
+  void PlanCentre(const std::vector<uint32_t>& weights) {
+    const int64_t words = WordsFor(geometry_.reduction());
+    const auto& classes = positions_.classes();
+    biases_.Assign(padded() * static_cast<int64_t>(classes.size()));
+    std::vector<double> taps(geometry_.kernel_h * geometry_.kernel_w);
+    for (int n = 0; n < outputs(); ++n) {
+      for (size_t tap = 0; tap < taps.size(); ++tap) {
+        taps[tap] = 0.0;
+        for (int c = 0; c < channels(); ++c) {
+          const bool positive = BitAt(weights.data() + n * words, tap * channels() + c);
+          taps[tap] += positive ? centre()[c] : -centre()[c];
+        }
+      }
+      for (size_t k = 0; k < classes.size(); ++k) {
+        double sum = 0.0;
+        for (int i = classes[k].rows[0]; i < classes[k].rows[1]; ++i) {
+          for (int j = classes[k].columns[0]; j < classes[k].columns[1]; ++j) {
+            sum += taps[i * geometry_.kernel_w + j];
+          }
+        }
+        biases_[k * padded() + n] = BiasWith(sum, n);
+      }
+    }
+  }
+
   // Both bits of a picture; gives the scale of the second.
   float SplitPicture(const float* x) {
     const int64_t values = Pixels() * channels(), words = WordsFor(channels());
@@ -211,7 +238,7 @@ class Conv2DOp : public BinaryOp {
     float scales[kTilePositions];
     std::fill_n(scales, kTilePositions,
                 SplitPicture(static_cast<const float*>(o.x) + b * Pixels() * channels()));
-    size_t index = 0;
+    size_t index = 0, kind = 0;
     for (int64_t first = 0; first < positions; first += kTilePositions) {
       const int64_t count = std::min(kTilePositions, positions - first);
       const int* order = positions_.order().data() + first;
@@ -225,12 +252,19 @@ class Conv2DOp : public BinaryOp {
       }
       // Positions of a class lie in the output as runs of neighbours.
       for (int64_t p = 0, run; p < count; p += run) {
+        FloatEnd end = float_end();
+        int64_t most = count - p;
+        if (has_centre()) {
+          while (positions_.classes()[kind].end <= first + p) ++kind;
+          most = std::min(most, positions_.classes()[kind].end - (first + p));
+          end.bias = biases_.data() + kind * padded();
+        }
         run = 1;
-        while (p + run < count && order[p + run] == order[p] + run) ++run;
+        while (run < most && order[p + run] == order[p] + run) ++run;
         const int64_t row = b * positions + order[p];
         path().dual.dots_to_float(dots_.data() + p * outputs(),
                                   dots_.data() + (count + p) * outputs(), scales, run, outputs(),
-                                  float_end(),
+                                  end,
                                   o.residual == nullptr ? nullptr : o.residual + row * outputs(),
                                   static_cast<float*>(o.out) + row * outputs(),
                                   o.signs == nullptr ? nullptr : o.signs + row * o.signs_stride,
@@ -331,6 +365,7 @@ class Conv2DOp : public BinaryOp {
   int64_t period_ = 0;
   AlignedBuffer<float> tiled_[kFourLevels];
   AlignedBuffer<uint32_t> flat_[2];
+  AlignedBuffer<float> biases_;  // with a centre: (classes, padded())
 };
 
 }  // namespace

@@ -35,7 +35,11 @@ class DenseOp : public BinaryOp {
     return words * x_parts_ == weights_.words && channels() % kWordBits == 0 ? words : -1;
   }
 
-  bool ReadAttributes(Attributes*, Error*) override { return true; }
+  bool ReadAttributes(Attributes*, Error* error) override {
+    if (!has_centre()) return true;
+    return error->Set("attribute \"centre\" is for operators with padding: here it belongs into "
+                      "the bias. Received: centre=1");
+  }
 
   bool Plan(const TensorView& x, const Shape& weights_shape, const std::vector<uint32_t>& weights,
             Shape* lead, Error* error) override {

@@ -68,6 +68,7 @@ class MemoryOp : public BinaryOp {
         ones_[n] = 1.0f;
         if (has_levels()) scales_[n] = kLevelScale;
       }
+      if (has_centre()) PlanCentre(weights, taps);
     }
     return true;
   }
@@ -122,6 +123,35 @@ class MemoryOp : public BinaryOp {
   }
 
  private:
+  // A row of biases for every run of taps that is inside the clip in some frame.
+  void PlanCentre(const std::vector<uint32_t>& weights, int taps) {
+    const int64_t words = WordsFor(outputs());
+    std::vector<int> sums(outputs(), 0);  // of the signs of the taps [begin, end)
+    const auto add = [&](int tap, int sign) {
+      for (int n = 0; n < outputs(); ++n) {
+        sums[n] += BitAt(weights.data() + tap * words, n) ? sign : -sign;
+      }
+    };
+    std::vector<AlignedBuffer<float>>().swap(biases_);
+    bias_of_frame_.assign(frames_, nullptr);
+    int begin = taps, end = taps;
+    for (int64_t t = 0; t < frames_; ++t) {
+      bool changed = t == 0;
+      for (; begin > 0 && t + weights_.offsets[begin - 1] >= 0; changed = true) add(--begin, 1);
+      for (; end > begin && t + weights_.offsets[end - 1] >= frames_; changed = true) {
+        add(--end, -1);
+      }
+      if (changed) {
+        biases_.emplace_back();
+        biases_.back().Assign(padded());
+        for (int n = 0; n < outputs(); ++n) {
+          biases_.back()[n] = BiasWith(sums[n] * double{centre()[n / multiple_]}, n);
+        }
+      }
+      bias_of_frame_[t] = biases_.back().data();
+    }
+  }
+
   // The channels of a packed clip as often as the outputs read them, at `to` unless that is once.
   const uint32_t* Repeated(const uint32_t* clip, uint32_t* to, int64_t* stride) {
     if (multiple_ == 1) return clip;
@@ -168,9 +198,10 @@ class MemoryOp : public BinaryOp {
     const uint32_t* second_clip =
         Repeated(second, repeated_.data() + frames_ * weights_.stride, &unused);
     if (path().dual.memory_to_float != nullptr && Reduction() <= kMostDualTaps) {
+      FloatEnd end = float_end();
+      if (has_centre()) end.bias_of_frame = bias_of_frame_.data();
       path().dual.memory_to_float(first_clip, second_clip, clip_stride, frames_, weights_,
-                                  scales, float_end(), residual, out, signs,
-                                  o.signs_stride);
+                                  scales, end, residual, out, signs, o.signs_stride);
       return;
     }
     // Two filters, both exact: first 0 + scale * dot2, which the second adds as a residual to
@@ -179,8 +210,21 @@ class MemoryOp : public BinaryOp {
                            {scales, zeros_.data(), 1.0f, false}, nullptr, out, nullptr, 0);
     path().memory_to_float(first_clip, clip_stride, frames_, weights_,
                            {ones_.data(), zeros_.data(), 1.0f, true}, out, out, nullptr, 0);
-    path().dual.values_to_float(out, frames_, outputs(), float_end(), residual, out, signs,
-                                o.signs_stride);
+    // Runs of frames that share their biases.
+    for (int64_t t = 0, run; t < frames_; t += run) {
+      FloatEnd end = float_end();
+      run = frames_;
+      if (has_centre()) {
+        end.bias = bias_of_frame_[t];
+        run = 1;
+        while (t + run < frames_ && bias_of_frame_[t + run] == end.bias) ++run;
+      }
+      float* rows = out + t * outputs();
+      path().dual.values_to_float(rows, run, outputs(), end,
+                                  residual == nullptr ? nullptr : residual + t * outputs(), rows,
+                                  signs == nullptr ? nullptr : signs + t * o.signs_stride,
+                                  o.signs_stride);
+    }
   }
 
   int look_back_ = 0;
@@ -195,6 +239,9 @@ class MemoryOp : public BinaryOp {
   AlignedBuffer<uint32_t> repeated_;
   // Of the second scale, per input channel and per output.
   AlignedBuffer<float> sums_, scales_, ones_, zeros_;
+  // With a centre.
+  std::vector<AlignedBuffer<float>> biases_;
+  std::vector<const float*> bias_of_frame_;
 };
 
 }  // namespace

@@ -353,6 +353,48 @@ def test_four_levels_are_those_of_a_quantizer():
     np.testing.assert_allclose(value, threshold + step * steps, atol=1e-6)
 
 
+@pytest.mark.parametrize("multiple", [1, 3])
+def test_a_centre_of_memory_taps_inside(multiple):
+    make = Operands(15)
+    frames, channels, outputs = 6, 33, 33 * multiple
+    x, shifts = make.levels(channels, 2, frames)
+    centre = make.scales(channels)
+    weights = make.signs(4, outputs).astype(np.float64)
+    epilogue = make.epilogue("slope", outputs, 4, (2, frames))
+
+    def filtered(values):
+        values = np.pad(np.repeat(values, multiple, axis=-1), [(0, 0), (1, 2), (0, 0)])
+        return sum(values[:, tap : tap + frames] * weights[tap] for tap in range(4))
+
+    first, second = levels(x, *shifts)
+    expected = finish_float(
+        filtered(first + 0.5 * second + centre.astype(np.float64)), **epilogue
+    )
+    result = ops.memory_filter(
+        x, ops.pack_bits(weights), channels=channels, look_back=1, shifts=shifts, centre=centre,
+        **epilogue,
+    )
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [5, 32])
+def test_a_centre_of_convolution_taps_inside(channels):
+    make = Operands(channels)
+    x, shifts = make.levels(channels, 2, 7, 6)
+    centre = make.scales(channels)
+    weights = make.signs(9, 3, 3, channels).astype(np.float64)
+    epilogue = make.epilogue("slope", 9, 9 * channels, (2, 4, 6))
+    first, second = levels(x, *shifts)
+    values = first + 0.5 * second + centre.astype(np.float64)
+    values = tf.constant(np.pad(values, [(0, 0), (1, 1), (1, 1), (0, 0)]))
+    sums = tf.nn.conv2d(values, weights.transpose(1, 2, 3, 0), (1, 2, 1, 1), "VALID").numpy()
+    result = ops.binary_conv2d(
+        x, ops.pack_bits(weights.reshape(9, -1)), channels=channels, kernel_size=(3, 3),
+        strides=(2, 1), padding=(1, 1), shifts=shifts, centre=centre, **epilogue,
+    )
+    np.testing.assert_allclose(result, finish_float(sums, **epilogue), rtol=1e-5, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", EPILOGUES)
 def test_one_shift_moves_the_sign(kind):
     make = Operands(9)
@@ -390,6 +432,16 @@ SHIFT_ERRORS = {
         "shifts": [np.zeros(40, "f")] * 3, "threshold": np.zeros(6, np.int16),
     },
 }
+
+
+@pytest.mark.parametrize("shifts", [0, 1])
+def test_a_centre_needs_two_bits(shifts):
+    make = Operands(7)
+    with pytest.raises(ValueError, match="`centre` of BifsmnMemory should come with two or three"):
+        ops.memory_filter(
+            make.floats(1, 4, 40), make.bits(3, 40), np.ones(40, "f"), np.ones(40, "f"),
+            channels=40, shifts=[np.zeros(40, "f")] * shifts, centre=np.ones(40, "f"),
+        )
 
 
 @pytest.mark.parametrize("message", SHIFT_ERRORS)

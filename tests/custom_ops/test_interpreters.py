@@ -80,6 +80,7 @@ def shifted_cases():
         cases.add(
             op, x, weights=make.bits(*weights), channels=channels, shifts=shifts, **arguments,
             **make.epilogue(kinds[(i + 1) % len(kinds)], outputs, weights[1], lead),
+            **({} if op is ops.binary_dense else {"centre": make.scales(channels)}),
         )
     return cases
 
