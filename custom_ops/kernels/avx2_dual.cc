@@ -37,6 +37,10 @@ constexpr int kGroups = kWordBits / kLanes;
 
 BIFSMN_INLINE unsigned Bits(__m256 mask) { return static_cast<unsigned>(_mm256_movemask_ps(mask)); }
 
+BIFSMN_INLINE __m256i LoadInts(const int32_t* p) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(p));
+}
+
 BIFSMN_INLINE __m256 AtLeast(__m256 x, __m256 y) { return _mm256_cmp_ps(x, y, _CMP_GE_OQ); }
 
 struct Byte {
@@ -176,6 +180,29 @@ void DualDotsToFloat(const int32_t* first, const int32_t* second, const float* s
   Ends(sum, rows, outputs, end, residual, out, signs, stride);
 }
 
+void DotsToLevels(const int32_t* first, const int32_t* second, int64_t rows, int outputs,
+                  const LevelsEnd& end, uint32_t* out_first, uint32_t* out_second,
+                  int64_t stride) {
+  ClearTails(out_first, rows, outputs, stride);
+  ClearTails(out_second, rows, outputs, stride);
+  for (int64_t n = 0; n < outputs; n += kLanes) {
+    const __m256i mask = LaneMask(outputs - n);
+    const unsigned lanes = Bits(_mm256_castsi256_ps(mask));
+    const __m256i low = LoadInts(end.threshold[0] + n), middle = LoadInts(end.threshold[1] + n);
+    const __m256i high = LoadInts(end.threshold[2] + n);
+    for (int64_t r = 0; r < rows; ++r) {
+      const __m256i a = _mm256_maskload_epi32(first + r * outputs + n, mask);
+      const __m256i b = _mm256_maskload_epi32(second + r * outputs + n, mask);
+      const __m256i d = _mm256_add_epi32(_mm256_add_epi32(a, a), b);
+      const __m256i below = _mm256_cmpgt_epi32(middle, d);
+      const __m256i limit = _mm256_blendv_epi8(high, low, below);
+      StoreByte(out_first + r * stride, n, ~Bits(_mm256_castsi256_ps(below)) & lanes);
+      const __m256i under = _mm256_cmpgt_epi32(limit, d);
+      StoreByte(out_second + r * stride, n, ~Bits(_mm256_castsi256_ps(under)) & lanes);
+    }
+  }
+}
+
 void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEnd& end,
                    const float* residual, float* out, uint32_t* signs, int64_t stride) {
   const auto value = [&](int64_t, int64_t at, __m256i mask) __attribute__((always_inline)) {
@@ -190,7 +217,7 @@ void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEn
 const DualKernels& Avx2Dual() {
   static const DualKernels kernels = {avx2::PackShifted, avx2::Split, avx2::SplitOverTime,
                                       avx2::SplitLevels, avx2::DualDotsToFloat,
-                                      avx2::ValuesToFloat};
+                                      avx2::DotsToLevels, avx2::ValuesToFloat};
   return kernels;
 }
 

@@ -169,6 +169,28 @@ void DualDotsToFloat(const int32_t* first, const int32_t* second, const float* s
                             outputs, end, residual, out, signs, stride);
 }
 
+void DotsToLevels(const int32_t* first, const int32_t* second, int64_t rows, int outputs,
+                  const LevelsEnd& end, uint32_t* out_first, uint32_t* out_second,
+                  int64_t stride) {
+  ClearTails(out_first, rows, outputs, stride);
+  ClearTails(out_second, rows, outputs, stride);
+  for (int64_t n = 0; n < outputs; n += kLanes) {
+    const __mmask16 mask = LaneMask(outputs - n);
+    const __m512i low = _mm512_load_si512(end.threshold[0] + n);
+    const __m512i middle = _mm512_load_si512(end.threshold[1] + n);
+    const __m512i high = _mm512_load_si512(end.threshold[2] + n);
+    for (int64_t r = 0; r < rows; ++r) {
+      const __m512i a = _mm512_maskz_loadu_epi32(mask, first + r * outputs + n);
+      const __m512i b = _mm512_maskz_loadu_epi32(mask, second + r * outputs + n);
+      const __m512i d = _mm512_add_epi32(_mm512_add_epi32(a, a), b);
+      const __mmask16 above = _mm512_cmpge_epi32_mask(d, middle);
+      const __m512i limit = _mm512_mask_blend_epi32(above, low, high);
+      StoreHalf(out_first + r * stride, n, above & mask);
+      StoreHalf(out_second + r * stride, n, _mm512_cmpge_epi32_mask(d, limit) & mask);
+    }
+  }
+}
+
 void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEnd& end,
                    const float* residual, float* out, uint32_t* signs, int64_t stride) {
   const Values v = {values};
@@ -182,7 +204,7 @@ void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEn
 const DualKernels& Avx512Dual() {
   static const DualKernels kernels = {avx512::PackShifted, avx512::Split, avx512::SplitOverTime,
                                       avx512::SplitLevels, avx512::DualDotsToFloat,
-                                      avx512::ValuesToFloat};
+                                      avx512::DotsToLevels, avx512::ValuesToFloat};
   return kernels;
 }
 

@@ -203,6 +203,41 @@ void DualToFloat(const uint32_t* first, const uint32_t* second, const float* sca
   }
 }
 
+// The two sums of eight rows become one, 2 first + second, which three limits turn into two bits.
+template <Tiles kTiles>
+void DualToLevels(const uint32_t* first, const uint32_t* second, int64_t rows,
+                  const DenseWeights& w, const LevelsEnd& end, uint32_t* out_first,
+                  uint32_t* out_second, int64_t out_stride) {
+  constexpr int kRows = kNeonFrames / 2;
+  Counts counts[2];
+  uint16_t halves[3][kNeonChunk / 16 * kNeonFrames];
+  for (int64_t r = 0; r < rows; r += kNeonFrames) {
+    const int count = Frames(rows, r);
+    NeonFrames frames[2];
+    for (int i = 0; i < 2; ++i) {
+      // Rows that do not exist are again the last one.
+      const int64_t at = r + (i * kRows < count ? i * kRows : 0);
+      frames[i] = DualFramesAt(first + at * w.a_stride, second + at * w.a_stride, w.a_stride,
+                               static_cast<int>(rows - at < kRows ? rows - at : kRows));
+    }
+    for (int n = 0; n < w.outputs; n += kNeonChunk) {
+      const int outputs = w.outputs - n < kNeonChunk ? w.outputs - n : kNeonChunk;
+      for (int i = 0; i < 2; ++i) {
+        Count(kTiles(), frames[i], w, n, PaddedOutputs(outputs), counts[i].data());
+      }
+      NeonAddDualCounts(outputs, counts[1].data(), counts[0].data());
+      const NeonCounts c = {counts[0].data(), outputs, count, w.reduction};
+      for (int i = 0; i < 3; ++i) NeonCountsToHalves(c, end.limit[i] + n, halves[i]);
+      NeonSelectHalves(outputs, halves[1], halves[2], halves[0]);
+      const bool last = n + kNeonChunk >= w.outputs;
+      const int64_t words = last ? out_stride - n / kWordBits : kNeonChunk / kWordBits;
+      const int64_t to = r * out_stride + n / kWordBits;
+      NeonHalvesToRows(halves[1], w.outputs - n, count, words, out_first + to, out_stride);
+      NeonHalvesToRows(halves[0], w.outputs - n, count, words, out_second + to, out_stride);
+    }
+  }
+}
+
 const NeonTiles& TreeTiles() { return kNeonTreeTiles; }
 
 template <Tiles kTiles>
@@ -212,6 +247,7 @@ void UseTiles(KernelPath* path) {
   path->dense_to_bits_by_row = ToBitsByRow<kTiles>;
   path->dense_to_float = ToFloat<kTiles>;
   path->dual.dense_to_float = DualToFloat<kTiles>;
+  path->dual.dense_to_levels = DualToLevels<kTiles>;
 }
 
 }  // namespace

@@ -352,7 +352,7 @@ void ValuesToFloat(const float* values, int64_t rows, int outputs, const FloatEn
 
 const DualKernels& NeonDual() {
   static const DualKernels kernels = {PackShifted, Split, SplitOverTime, SplitLevels,
-                                      DualDotsToFloat, ValuesToFloat};
+                                      DualDotsToFloat, scalar::DotsToLevels, ValuesToFloat};
   return kernels;
 }
 

@@ -419,6 +419,32 @@ void NeonCountsToHalvesByRow(const NeonCounts& c, const int16_t* limits, uint16_
   CountsToHalves<RowLimits, kFrames>(c, limits, halves);
 }
 
+void NeonAddDualCounts(int outputs, const uint16_t* more, uint16_t* counts) {
+  // Outputs are padded to 16: four at a time.
+  for (int n = 0; n < outputs; n += 4, more += 4 * kFrames, counts += 4 * kFrames) {
+    uint16x8_t a[4], b[4];
+    LoadCounts<0>(counts, a);
+    LoadCounts<0>(more, b);
+    uint64x2_t first[4], second[4];
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const uint64x2_t x = vreinterpretq_u64_u16(a[i]), y = vreinterpretq_u64_u16(b[i]);
+      first[i] = vzip1q_u64(x, y), second[i] = vzip2q_u64(x, y);
+    }
+    BIFSMN_NEON_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const uint16x8_t twice = vshlq_n_u16(vreinterpretq_u16_u64(first[i]), 1);
+      vst1q_u16(counts + i * kFrames, vaddq_u16(twice, vreinterpretq_u16_u64(second[i])));
+    }
+  }
+}
+
+void NeonSelectHalves(int outputs, const uint16_t* choice, const uint16_t* high, uint16_t* low) {
+  for (int n = 0; n < outputs; n += 16, choice += kFrames, high += kFrames, low += kFrames) {
+    vst1q_u16(low, vbslq_u16(vld1q_u16(choice), vld1q_u16(high), vld1q_u16(low)));
+  }
+}
+
 void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,
                      const float* residual, float* out, uint32_t* signs, int64_t signs_stride) {
   const float32x4_t slope = vdupq_n_f32(end.slope);

@@ -142,6 +142,13 @@ void NeonCountsToHalves(const NeonCounts& c, const int16_t* limit, uint16_t* hal
 // The same with limits[outputs][8 frames].
 void NeonCountsToHalvesByRow(const NeonCounts& c, const int16_t* limits, uint16_t* halves);
 
+// counts[output] = 2 first + second of rows 0..3, which are those in `counts`, and of rows 4..7 in
+// `more`: the first four frames of either are first sums, the others second ones.
+void NeonAddDualCounts(int outputs, const uint16_t* more, uint16_t* counts);
+
+// low = choice ? high : low, bit by bit, of halves as NeonCountsToHalves makes them.
+void NeonSelectHalves(int outputs, const uint16_t* choice, const uint16_t* high, uint16_t* low);
+
 void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,
                      const float* residual, float* out, uint32_t* signs, int64_t signs_stride);
 

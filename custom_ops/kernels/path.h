@@ -116,6 +116,17 @@ struct FloatConvEnd {
   const float* sign_threshold = nullptr;
 };
 
+// Two bits of an output for a reader of four levels, from D = 2 dot(first) + dot(second): first = D
+// >= threshold[1], second = D >= threshold[first ? 2 : 0]. The arrays are 64-byte aligned and
+// padded to a multiple of kEndBlock outputs, with what is never true.
+struct LevelsEnd {
+  const int32_t* threshold[3] = {};
+  // The same for C = 2 differing(first) + differing(second): C <= limit[i], from -1 on. Null for a
+  // reduction of more than kMostLevelReduction.
+  const int16_t* limit[3] = {};
+};
+constexpr int kMostLevelReduction = 32767 / 3;
+
 // The two sums of a layer that reads floats x as two bits each: one of dual scale as
 //
 //   first = x >= shift0;   r = (x - (first ? 1 : -1)) - shift1;   second = r >= 0
@@ -148,17 +159,26 @@ struct DualKernels {
   void (*dots_to_float)(const int32_t* first, const int32_t* second, const float* scale,
                         int64_t rows, int outputs, const FloatEnd& end, const float* residual,
                         float* out, uint32_t* signs, int64_t signs_stride);
+  // Both bits of a reader of four levels; rows of packed outputs.
+  void (*dots_to_levels)(const int32_t* first, const int32_t* second, int64_t rows, int outputs,
+                         const LevelsEnd& end, uint32_t* out_first, uint32_t* out_second,
+                         int64_t out_stride);
   // The epilogue of sums that are floats already; `values` may be `out`.
   void (*values_to_float)(const float* values, int64_t rows, int outputs, const FloatEnd& end,
                           const float* residual, float* out, uint32_t* signs,
                           int64_t signs_stride);
 
-  // Null where a path has no such kernel: then the two sums are stored and `dots_to_float` follows.
+  // Null where a path has no such kernels: then the two sums are stored and `dots_to_float` or
+  // `dots_to_levels` follows.
   // KernelPath::dense_dots with both rows, ended as by `dots_to_float`.
   void (*dense_to_float)(const uint32_t* first, const uint32_t* second, const float* scale,
                          int64_t rows, const DenseWeights& w, const FloatEnd& end,
                          const float* residual, float* out, uint32_t* signs,
                          int64_t signs_stride) = nullptr;
+  // The same ended as by `dots_to_levels`, for at most kMostLevelReduction.
+  void (*dense_to_levels)(const uint32_t* first, const uint32_t* second, int64_t rows,
+                          const DenseWeights& w, const LevelsEnd& end, uint32_t* out_first,
+                          uint32_t* out_second, int64_t out_stride) = nullptr;
   // Null, too, where a path has none; for at most kMostDualTaps taps. The filter of either bits,
   // combined as above with a scale for every output, ended as KernelPath::memory_to_float. `scale`
   // is aligned and padded like the arrays of the epilogue.

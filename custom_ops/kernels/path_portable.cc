@@ -53,7 +53,7 @@ const KernelPath& PortablePath() {
       scalar::DotsToFloat, scalar::MemoryToFloat, scalar::MemoryToBits,
       FloatConvPortable,  FloatMatvecPortable,
       {scalar::PackShifted, scalar::Split, scalar::SplitOverTime, scalar::SplitLevels,
-       scalar::DualDotsToFloat, scalar::ValuesToFloat},
+       scalar::DualDotsToFloat, scalar::DotsToLevels, scalar::ValuesToFloat},
   };
   return path;
 }

@@ -113,6 +113,27 @@ BIFSMN_INLINE void DualDotsToFloat(const int32_t* first, const int32_t* second,
   }
 }
 
+BIFSMN_INLINE void DotsToLevels(const int32_t* first, const int32_t* second, int64_t rows,
+                                int outputs, const LevelsEnd& end, uint32_t* out_first,
+                                uint32_t* out_second, int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r, first += outputs, second += outputs) {
+    uint32_t *row0 = out_first + r * stride, *row1 = out_second + r * stride;
+    for (int n = 0; n < outputs; n += kWordBits) {
+      uint32_t word0 = 0, word1 = 0;
+      for (int i = 0; i < Least(outputs - n, kWordBits); ++i) {
+        const int32_t d = 2 * first[n + i] + second[n + i];
+        const bool above = d >= end.threshold[1][n + i];
+        word0 |= static_cast<uint32_t>(above) << i;
+        word1 |= static_cast<uint32_t>(d >= end.threshold[above ? 2 : 0][n + i]) << i;
+      }
+      row0[n / kWordBits] = word0;
+      row1[n / kWordBits] = word1;
+    }
+    ClearTail(row0, outputs, stride);
+    ClearTail(row1, outputs, stride);
+  }
+}
+
 BIFSMN_INLINE void ValuesToFloat(const float* values, int64_t rows, int outputs,
                                  const FloatEnd& end, const float* residual, float* out,
                                  uint32_t* signs, int64_t signs_stride) {

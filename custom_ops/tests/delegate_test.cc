@@ -199,6 +199,102 @@ TEST_F(DelegateTest, AFusedStackOfLayersOfTwoBitsAgreesWithItsNodesOneByOne) {
   }
 }
 
+// Dense layers of four levels behind one another, whose floats are never made; and some readers that
+// need them: a residual, other levels, dual scale, signs, a memory.
+struct LevelsStack {
+  FakeInterpreter interpreter;
+  TestData data;
+  int x = -1;
+  std::vector<int> made;
+
+  explicit LevelsStack(int seed) : data(seed) {
+    const int width = InterestingSizes()[data.Int(20, 60)];
+    x = interpreter.AddTensor(abi::kFloat32, {2, 9, width});
+    const auto levels = Levels(width);
+    const int wide = Add("BifsmnDense", x, width, 200, levels);
+    const int inner = Add("BifsmnDense", wide, 200, width, Levels(200));
+    const auto of_inner = Levels(width);
+    const int left = Add("BifsmnDense", inner, width, 70, of_inner);
+    const int right = Add("BifsmnDense", inner, width, 70, of_inner);  // the same levels
+    Add("BifsmnDense", left, 70, 33, Levels(70));
+    Add("BifsmnDense", left, 70, 33, Levels(70));  // others
+    const int memory = Add("BifsmnMemory", right, 70, 70, Levels(70));
+    const int last = Add("BifsmnDense", memory, 70, 70, Levels(70));
+    Add("BifsmnDense", last, 70, 70, Levels(70), last);
+    Add("BifsmnDense", memory, 70, 40, {Floats(70), Floats(70)});
+    const int mixed = Add("BifsmnDense", memory, 70, 40, Levels(70));
+    Add("BifsmnDense", mixed, 40, 8, Levels(40));
+    Add("BifsmnDense", mixed, 40, 8, {});
+  }
+
+  std::vector<int> Levels(int count) {
+    // Mostly in order, as networks have them; subnormal ones among them.
+    std::vector<float> middle = data.Floats(count), low = middle, high = middle;
+    const float step = data.Int(0, 4) == 0 ? -0.5f : 0.5f;
+    for (int c = 0; c < count; ++c) low[c] -= step, high[c] += step;
+    middle[0] = 1e-42f;
+    std::vector<int> result;
+    for (const auto& values : {low, middle, high}) {
+      result.push_back(interpreter.AddConstant(abi::kFloat32, {count}, values));
+    }
+    return result;
+  }
+
+  int Floats(int count) {
+    return interpreter.AddConstant(abi::kFloat32, {count}, data.Floats(count));
+  }
+
+  int Add(const char* name, int from, int channels, int outputs, const std::vector<int>& shifts,
+          int residual = -1) {
+    const bool memory = std::string(name) == "BifsmnMemory";
+    const int rows = memory ? 5 : outputs, bits = memory ? outputs : channels;
+    std::vector<int> inputs = {
+        from,
+        interpreter.AddConstant(abi::kInt32, {rows, static_cast<int>(WordsFor(bits))},
+                                data.Bits(rows, bits)),
+        Floats(outputs), Floats(outputs)};
+    if (residual >= 0) inputs.push_back(residual);
+    inputs.insert(inputs.end(), shifts.begin(), shifts.end());
+    const float slopes[] = {1.0f, 0.25f, 2.0f, -0.1f, 0.0f};
+    std::vector<Attribute> attributes = {{"slope", slopes[data.Int(0, 4)]},
+                                         {"channels", channels}};
+    if (!shifts.empty()) attributes.emplace_back("shifts", static_cast<int>(shifts.size()));
+    if (memory) attributes.emplace_back("look_back", 2);
+    const int out = interpreter.AddTensor(abi::kFloat32, {2, 9, outputs});
+    interpreter.AddNode(name, Pack(attributes), inputs, {out});
+    made.push_back(out);
+    return out;
+  }
+
+  void Feed() {
+    const auto values = TestData(13).Floats(interpreter.Data<float>(x).size());
+    interpreter.SetData(x, values.data(), values.size() * 4);
+  }
+};
+
+TEST_F(DelegateTest, AFusedStackOfLayersOfFourLevelsAgreesWithItsNodesOneByOne) {
+  for (int seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    LevelsStack fused(seed), single(seed);
+    // What nobody outside asks for is kept as bits.
+    std::vector<int> keep;
+    for (const int step : {4, 5, 8, 9, 11, 12}) keep.push_back(fused.made[step]);
+    if (seed % 4 == 0) keep = fused.made;
+    ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
+    ASSERT_EQ(fused.interpreter.partitions(), 1);
+    ASSERT_EQ(single.interpreter.Prepare(), abi::kOk) << single.interpreter.errors();
+    for (int round = 0; round < 2; ++round) {
+      fused.Feed(), single.Feed();
+      ASSERT_EQ(fused.interpreter.Invoke(), abi::kOk) << fused.interpreter.errors();
+      ASSERT_EQ(single.interpreter.Invoke(), abi::kOk);
+      for (const int tensor : keep) {
+        ASSERT_EQ(fused.interpreter.Data<uint8_t>(tensor),
+                  single.interpreter.Data<uint8_t>(tensor)) << "tensor " << tensor;
+      }
+    }
+  }
+}
+
 // Layers that shift, as a BiFSMN with thresholds has them: behind a convolution whose rows a dense
 // layer flattens, behind one another, beside residuals and a dual scale layer; two that share a
 // shift, and two that disagree. With `tiny` most values between them are subnormal.

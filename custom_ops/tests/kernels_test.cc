@@ -660,6 +660,93 @@ TEST_P(KernelsTest, DualScaleEndsAgreeWithReference) {
   }
 }
 
+// Thresholds of 2 dot(first) + dot(second), in order or not, and what they make of the sums.
+struct Levels {
+  std::vector<int32_t> threshold[3];
+  std::vector<int16_t> limit[3];
+
+  Levels(TestData* data, int outputs, int reduction) {
+    const int most = 3 * reduction, spread = 3 * static_cast<int>(std::sqrt(reduction)) + 2;
+    for (int i = 0; i < 3; ++i) {
+      threshold[i].assign((outputs + 31) / 32 * 32, most + 1);
+      limit[i].assign(threshold[i].size(), -1);
+      for (int n = 0; n < outputs; ++n) {
+        int t = data->Int(-spread, spread);
+        if (data->Int(0, 15) == 0) t = data->Int(0, 1) == 0 ? -most : most + 1;
+        threshold[i][n] = t;
+        limit[i][n] = static_cast<int16_t>(t > most ? -1 : (most - t) / 2);
+      }
+    }
+  }
+
+  void ExpectIn(const uint32_t* first, const uint32_t* second, int64_t stride,
+                const std::vector<int32_t> dots[2], int rows, int outputs) const {
+    for (int r = 0; r < rows; ++r) {
+      for (int64_t n = 0; n < stride * kWordBits; ++n) {
+        bool above = false, next = false;
+        if (n < outputs) {
+          const int sum = 2 * dots[0][r * outputs + n] + dots[1][r * outputs + n];
+          above = sum >= threshold[1][n];
+          next = sum >= threshold[above ? 2 : 0][n];
+        }
+        ASSERT_EQ(BitAt(first + r * stride, n), above) << outputs << ": " << r << ", " << n;
+        ASSERT_EQ(BitAt(second + r * stride, n), next) << outputs << ": " << r << ", " << n;
+      }
+    }
+  }
+};
+
+TEST_P(KernelsTest, LevelsOfTwoSumsAgreeWithReference) {
+  TestData data(27);
+  for (int round = 0; round < 160; ++round) {
+    const int rows = data.Int(1, 19);
+    const int reduction = round < 8 ? 128 * (round % 4 + 1) : data.Int(1, 600);
+    const int outputs = round < 60 ? InterestingSizes()[round] : data.Int(1, 3) * 128;
+    SCOPED_TRACE(testing::Message() << rows << " x " << reduction << " x " << outputs);
+    const auto w = data.Bits(outputs, reduction);
+    DenseWeights weights;
+    path().dense_prepare(w.data(), outputs, reduction, &weights);
+    std::vector<int32_t> dots[2];
+    std::vector<uint32_t> bits[2];
+    for (int i = 0; i < 2; ++i) {
+      const auto x = data.Bits(rows, reduction);
+      dots[i].resize(int64_t{rows} * outputs);
+      reference::Dense(x.data(), rows, reduction, w.data(), outputs, dots[i].data());
+      bits[i] = WithStride(x, reduction, weights.a_stride);
+    }
+    const Levels levels(&data, outputs, reduction);
+    LevelsEnd end;
+    std::vector<Guarded<int32_t>> thresholds;
+    std::vector<Guarded<int16_t>> limits;
+    for (int i = 0; i < 3; ++i) {
+      thresholds.emplace_back(levels.threshold[i], data.AlignedPlace());
+      limits.emplace_back(levels.limit[i], data.AlignedPlace());
+    }
+    for (int i = 0; i < 3; ++i) {
+      end.threshold[i] = thresholds[i].data();
+      end.limit[i] = limits[i].data();
+    }
+    const int64_t stride = WordsFor(outputs) + data.Int(0, 3);
+    Guarded<uint32_t> out[] = {Guarded<uint32_t>(rows * stride, data.AnyPlace()),
+                               Guarded<uint32_t>(rows * stride, data.AnyPlace())};
+    Guarded<int32_t> sums[] = {Guarded<int32_t>(dots[0], data.AnyPlace()),
+                               Guarded<int32_t>(dots[1], data.AnyPlace())};
+    path().dual.dots_to_levels(sums[0].data(), sums[1].data(), rows, outputs, end, out[0].data(),
+                               out[1].data(), stride);
+    ASSERT_TRUE(out[0].intact() && out[1].intact());
+    levels.ExpectIn(out[0].data(), out[1].data(), stride, dots, rows, outputs);
+    if (path().dual.dense_to_levels == nullptr) continue;
+    Guarded<uint32_t> x[] = {Guarded<uint32_t>(bits[0], data.AlignedPlace()),
+                             Guarded<uint32_t>(bits[1], data.AlignedPlace())};
+    Guarded<uint32_t> fused[] = {Guarded<uint32_t>(rows * stride, data.AnyPlace()),
+                                 Guarded<uint32_t>(rows * stride, data.AnyPlace())};
+    path().dual.dense_to_levels(x[0].data(), x[1].data(), rows, weights, end, fused[0].data(),
+                                fused[1].data(), stride);
+    ASSERT_TRUE(fused[0].intact() && fused[1].intact());
+    levels.ExpectIn(fused[0].data(), fused[1].data(), stride, dots, rows, outputs);
+  }
+}
+
 TEST_P(KernelsTest, DualScaleDenseAgreesWithReference) {
   if (path().dual.dense_to_float == nullptr) GTEST_SKIP() << "no such kernel";
   TestData data(25);

@@ -176,14 +176,23 @@ bool BinaryOp::PrepareShifts(const TensorView& x, const std::vector<TensorView>&
 
 bool BinaryOp::ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const {
   Error ignored;
-  return shifts_ == kShifted && !inputs.empty() &&
-         CheckShift(inputs.back(), "shift", channels_, shift, &ignored);
+  if (shifts_ != kShifted && shifts_ != kFourLevels) return false;
+  const int count = ShiftInputs();
+  if (static_cast<int>(inputs.size()) < count) return false;
+  shift->clear();
+  for (int i = 0; i < shifts_; ++i) {
+    std::vector<float> values;
+    const TensorView& input = inputs[inputs.size() - count + i];
+    if (!CheckShift(input, "shift", channels_, &values, &ignored)) return false;
+    shift->insert(shift->end(), values.begin(), values.end());
+  }
+  return true;
 }
 
 bool BinaryOp::TakeSigns(const SignsWanted& signs) {
   sign_parts_ = 1;
   sign_shift_.Assign(0);
-  if (to_bits_) return false;  // they are made already
+  if (to_bits_ || signs.levels) return false;  // they are made already, or not the signs of floats
   if (signs.shift == nullptr) return true;
   const int64_t count = static_cast<int64_t>(signs.shift->size());
   if (count == 0 || count % outputs_ != 0 || !TakesParts(count / outputs_)) return false;
@@ -200,41 +209,74 @@ bool BinaryOp::FoldIntoThresholds() {
   std::optional<StrictFloats> strict;
   if (reads() != Reads::kSigns) strict.emplace();
   // Without unused bits the rows may be flattened.
-  if (!(slope_ >= 0.0f) || outputs_ % kWordBits != 0) return false;
+  std::vector<bool> negated;
+  if (outputs_ % kWordBits != 0 || !IsMonotonic(&negated)) return false;
   const int reduction = Reduction();
-  std::vector<bool> negated(outputs_, false);
-  for (int n = 0; n < outputs_; ++n) {
-    if (!std::isfinite(multiplier_[n]) || !std::isfinite(bias_[n])) return false;
-    negated[n] = multiplier_[n] < 0.0f;
-  }
-  // Rounding keeps the order: the value grows with the dot product, and so does its sign. A
-  // positive slope keeps the sign but for what becomes too small a number.
-  const auto is_set = [this](int dot, float multiplier, float bias, const float* threshold) {
-    float v = static_cast<float>(dot) * multiplier;
-    v = v + bias;
-    if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
-    return threshold == nullptr ? IsPositive(v) != 0 : v >= *threshold;
-  };
   thresholds_.resize(sign_parts_ * outputs_);
   for (size_t i = 0; i < thresholds_.size(); ++i) {
-    const int64_t n = i % outputs_;
+    const int n = static_cast<int>(i % outputs_);
     const float* threshold =
         has_sign_shift() ? &sign_shift_[i / outputs_ * padded() + n] : nullptr;
-    const float multiplier = std::fabs(multiplier_[n]);
-    int low = -reduction, high = reduction + 1;  // the threshold lies in [low, high]
-    while (low < high) {
-      const int middle = low + (high - low) / 2;
-      if (is_set(middle, multiplier, bias_[n], threshold)) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
-    if (low > 32767) return false;
-    thresholds_[i] = static_cast<int16_t>(low);
+    const int least = LeastSum(n, -reduction, reduction + 1, threshold,
+                               [](int dot) { return static_cast<float>(dot); });
+    if (least > 32767) return false;
+    thresholds_[i] = static_cast<int16_t>(least);
   }
   // Last, since it cannot be taken back.
   return std::find(negated.begin(), negated.end(), true) == negated.end() || Negate(negated);
+}
+
+bool BinaryOp::FoldIntoLevels(const std::vector<float>& shifts) {
+  const StrictFloats strict;
+  std::vector<bool> negated;
+  if (static_cast<int64_t>(shifts.size()) != 3 * int64_t{outputs_} || !IsMonotonic(&negated)) {
+    return false;
+  }
+  const int most = 3 * Reduction();
+  const bool has_limits = Reduction() <= kMostLevelReduction;
+  for (int i = 0; i < 3; ++i) {
+    level_thresholds_[i].Assign(padded());
+    level_limits_[i].Assign(has_limits ? padded() : 0);
+    for (int n = 0; n < padded(); ++n) {
+      // As Combine(first, second, kLevelScale), which is exact.
+      int least = most + 1;
+      if (n < outputs_) {
+        least = LeastSum(n, -most, most + 1, &shifts[int64_t{i} * outputs_ + n],
+                         [](int sum) { return kLevelScale * static_cast<float>(sum); });
+      }
+      level_thresholds_[i][n] = least;
+      if (has_limits) level_limits_[i][n] = static_cast<int16_t>(Limit(most, least));
+    }
+  }
+  return std::find(negated.begin(), negated.end(), true) == negated.end() || Negate(negated);
+}
+
+bool BinaryOp::IsMonotonic(std::vector<bool>* negated) const {
+  negated->assign(outputs_, false);
+  for (int n = 0; n < outputs_; ++n) {
+    if (!std::isfinite(multiplier_[n]) || !std::isfinite(bias_[n])) return false;
+    (*negated)[n] = multiplier_[n] < 0.0f;
+  }
+  return slope_ >= 0.0f;
+}
+
+// Rounding keeps the order: the value grows with the sum, and so does its sign. A positive slope
+// keeps the sign but for what becomes too small a number.
+template <typename ToDot>
+int BinaryOp::LeastSum(int n, int low, int high, const float* threshold,
+                       const ToDot& to_dot) const {
+  while (low < high) {
+    const int middle = low + (high - low) / 2;
+    float v = to_dot(middle) * std::fabs(multiplier_[n]);
+    v = v + bias_[n];
+    if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
+    if (threshold == nullptr ? IsPositive(v) != 0 : v >= *threshold) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
 }
 
 int BinaryOp::Limit(int valid, int threshold) {
@@ -248,6 +290,7 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   std::string reason;
   path_ = ChosenPath(&reason);
   if (path_ == nullptr) return error->Set("%s", reason.c_str());
+  to_levels_ = false;
   const int shifts = ShiftInputs();
   const int given = static_cast<int>(all_inputs.size());
   if (given < 3 + shifts || given > 5 + shifts) {
@@ -292,6 +335,8 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   has_residual_ = inputs.size() == 5;
   empty_ = elements == 0;
   if (signs.only && has_signs && !has_residual_ && !is_dual()) to_bits_ = FoldIntoThresholds();
+  to_levels_ = signs.only && signs.levels && signs.shift != nullptr && !has_residual_ &&
+               has_levels() && MakesLevels() && FoldIntoLevels(*signs.shift);
   if (to_bits_) PlanBits();
   *output = std::move(shape);
   return true;

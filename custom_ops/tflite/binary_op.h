@@ -45,20 +45,21 @@ class BinaryOp : public Op {
   bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
                const SignsWanted& signs, Shape* output, Error* error) override;
 
-  bool has_sign_shift() const override { return sign_shift_.size() > 0; }
+  bool has_sign_shift() const override { return sign_shift_.size() > 0 || to_levels_; }
 
-  bool to_bits() const override { return to_bits_; }
+  int bits() const override { return to_levels_ ? 2 : to_bits_ ? 1 : 0; }
   int outputs() const override { return outputs_; }
   bool has_residual() const override { return has_residual_; }
   Reads reads() const override {
     return shifts_ == kUnshifted ? Reads::kSigns
            : shifts_ == kShifted ? Reads::kShiftedSigns
-                                 : Reads::kFloats;
+           : has_levels() && ReadsLevels() ? Reads::kLevels
+                                           : Reads::kFloats;
   }
   bool ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const override;
   // -1 if the rows are flattened and have unused bits.
   int64_t PreferredStride(int64_t words) const override {
-    return is_dual() ? -1 : PackedStride(words);
+    return reads() == Reads::kFloats ? -1 : PackedStride(words);
   }
 
   void Eval(const Operands& operands) override;
@@ -68,7 +69,11 @@ class BinaryOp : public Op {
 
   virtual bool ReadAttributes(Attributes* attributes, Error* error) = 0;
 
-  // PreferredStride of an operator that reads one bit of x.
+  // Whether it can take both bits of a layer of four levels as packed rows, and make them.
+  virtual bool ReadsLevels() const { return false; }
+  virtual bool MakesLevels() const { return false; }
+
+  // PreferredStride of an operator that takes bits.
   virtual int64_t PackedStride(int64_t words) const = 0;
 
   // Checks x and the weights' shape for `outputs()` channels, prepares weights and scratch, and
@@ -98,7 +103,7 @@ class BinaryOp : public Op {
   int64_t sign_parts() const { return sign_parts_; }
   const int16_t* thresholds(int64_t part = 0) const { return &thresholds_[part * outputs_]; }
   FloatEnd float_end(int64_t part = 0) const {
-    const float* signs = has_sign_shift() ? sign_shift_.data() + part * padded() : nullptr;
+    const float* signs = sign_shift_.size() > 0 ? sign_shift_.data() + part * padded() : nullptr;
     return {multiplier_.data(), bias_.data(), slope_, residual_first_, signs};
   }
   // Outputs rounded up to whole blocks.
@@ -110,6 +115,18 @@ class BinaryOp : public Op {
   // Checks the weights' shape and that the unused bits of every row of `bits` bits are clear.
   static bool CheckWeights(const Shape& shape, const std::vector<uint32_t>& weights, int rows,
                            int64_t bits, Error* error);
+
+  bool to_bits() const { return to_bits_; }
+  bool to_levels() const { return to_levels_; }
+  // Valid where it gives two bits.
+  LevelsEnd levels_end() const {
+    LevelsEnd end;
+    for (int i = 0; i < 3; ++i) {
+      end.threshold[i] = level_thresholds_[i].data();
+      if (level_limits_[i].size() > 0) end.limit[i] = level_limits_[i].data();
+    }
+    return end;
+  }
 
   bool x_is_float() const { return x_is_float_; }
   // Whether x is read as two signs.
@@ -144,6 +161,14 @@ class BinaryOp : public Op {
   bool TakeSigns(const SignsWanted& signs);
   // Turns a float epilogue into thresholds of the same signs, if there are such.
   bool FoldIntoThresholds();
+  // The same for two bits, from the sum 2 dot(first) + dot(second). `shifts` as SignsWanted has them.
+  bool FoldIntoLevels(const std::vector<float>& shifts);
+  // Which outputs have a multiplier below 0; false if some number is not finite, or larger sums
+  // need not have larger values.
+  bool IsMonotonic(std::vector<bool>* negated) const;
+  // The least of `low` .. `high` whose value is at least a threshold, or `high`; null is the sign.
+  template <typename ToDot>
+  int LeastSum(int n, int low, int high, const float* threshold, const ToDot& to_dot) const;
 
   const KernelPath* path_ = nullptr;
   int channels_ = 0;
@@ -163,6 +188,9 @@ class BinaryOp : public Op {
   int64_t sign_parts_ = 1;
   AlignedBuffer<float> sign_shift_;  // (sign_parts_, padded()), or empty
   std::vector<int16_t> thresholds_;  // (sign_parts_, outputs_)
+  bool to_levels_ = false;
+  AlignedBuffer<int32_t> level_thresholds_[3];
+  AlignedBuffer<int16_t> level_limits_[3];
 };
 
 }  // namespace bifsmn

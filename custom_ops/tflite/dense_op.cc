@@ -59,10 +59,16 @@ class DenseOp : public BinaryOp {
     path().dense_prepare(stored_.data(), outputs(), channels(), &weights_);
     const int64_t tile = std::min(rows_, is_dual() ? kDualTileRows : kTileRows);
     scratch_.Assign((is_dual() ? 2 : 1) * tile * weights_.a_stride);
-    const bool stores_dots = is_dual() && path().dual.dense_to_float == nullptr;
+    // Which end it has is not known yet.
+    const bool stores_dots = is_dual() && (path().dual.dense_to_float == nullptr ||
+                                           path().dual.dense_to_levels == nullptr ||
+                                           channels() > kMostLevelReduction);
     dots_.Assign(stores_dots ? 2 * tile * outputs() : 0);
     return true;
   }
+
+  bool ReadsLevels() const override { return true; }
+  bool MakesLevels() const override { return true; }
 
   int Reduction() const override { return channels(); }
 
@@ -106,25 +112,73 @@ class DenseOp : public BinaryOp {
  private:
   // Both bits of a few rows, one below the other, go through one matrix product.
   void RunDual(const Operands& o) {
-    const float* x = static_cast<const float*>(o.x);
-    for (int64_t first = 0; first < rows_; first += kDualTileRows) {
-      const int64_t count = std::min(kDualTileRows, rows_ - first);
+    for (int64_t at = 0; at < rows_; at += kDualTileRows) {
+      const int64_t count = std::min(kDualTileRows, rows_ - at);
       float scales[kDualTileRows];
-      Split(x + first * channels(), count, scales);
-      const int64_t at = first * outputs();
-      const float* residual = o.residual == nullptr ? nullptr : o.residual + at;
-      float* out = static_cast<float*>(o.out) + at;
-      uint32_t* signs = o.signs == nullptr ? nullptr : o.signs + first * o.signs_stride;
-      if (path().dual.dense_to_float != nullptr) {
-        path().dual.dense_to_float(scratch_.data(), scratch_.data() + count * weights_.a_stride,
-                                   scales, count, weights_, float_end(), residual, out, signs,
-                                   o.signs_stride);
-        continue;
+      const uint32_t *first = scratch_.data(), *second = first + count * weights_.a_stride;
+      if (o.x_second == nullptr) {
+        Split(static_cast<const float*>(o.x) + at * channels(), count, scales);
+      } else {
+        std::fill_n(scales, count, kLevelScale);
+        first = RowsOf(static_cast<const uint32_t*>(o.x), o.x_stride, at, count, 0);
+        second = RowsOf(o.x_second, o.x_stride, at, count, count * weights_.a_stride);
       }
-      path().dense_dots(scratch_.data(), 2 * count, weights_, dots_.data());
-      path().dual.dots_to_float(dots_.data(), dots_.data() + count * outputs(), scales, count,
-                                outputs(), float_end(), residual, out, signs, o.signs_stride);
+      to_levels() ? ToLevels(first, second, at, count, o)
+                  : ToFloat(first, second, scales, at, count, o);
     }
+  }
+
+  // Rows of packed bits as the kernels read them: where they are, or copied to scratch_.
+  const uint32_t* RowsOf(const uint32_t* bits, int64_t stride, int64_t at, int64_t count,
+                         int64_t to) {
+    const uint32_t* from = bits + at * stride;
+    if (stride == weights_.a_stride && reinterpret_cast<uintptr_t>(from) % kRowAlignment == 0) {
+      return from;
+    }
+    uint32_t* rows = scratch_.data() + to;
+    for (int64_t r = 0; r < count; ++r) {
+      std::copy_n(from + r * stride, weights_.words, rows + r * weights_.a_stride);
+    }
+    return rows;
+  }
+
+  void Dots(const uint32_t* first, const uint32_t* second, int64_t count) {
+    if (second == first + count * weights_.a_stride) {
+      path().dense_dots(first, 2 * count, weights_, dots_.data());
+      return;
+    }
+    path().dense_dots(first, count, weights_, dots_.data());
+    path().dense_dots(second, count, weights_, dots_.data() + count * outputs());
+  }
+
+  void ToFloat(const uint32_t* first, const uint32_t* second, const float* scales, int64_t row,
+               int64_t count, const Operands& o) {
+    const int64_t at = row * outputs();
+    const float* residual = o.residual == nullptr ? nullptr : o.residual + at;
+    float* out = static_cast<float*>(o.out) + at;
+    uint32_t* signs = o.signs == nullptr ? nullptr : o.signs + row * o.signs_stride;
+    if (path().dual.dense_to_float != nullptr) {
+      path().dual.dense_to_float(first, second, scales, count, weights_, float_end(), residual,
+                                 out, signs, o.signs_stride);
+      return;
+    }
+    Dots(first, second, count);
+    path().dual.dots_to_float(dots_.data(), dots_.data() + count * outputs(), scales, count,
+                              outputs(), float_end(), residual, out, signs, o.signs_stride);
+  }
+
+  void ToLevels(const uint32_t* first, const uint32_t* second, int64_t row, int64_t count,
+                const Operands& o) {
+    uint32_t* out_first = static_cast<uint32_t*>(o.out) + row * o.out_stride;
+    uint32_t* out_second = o.out_second + row * o.out_stride;
+    if (path().dual.dense_to_levels != nullptr && channels() <= kMostLevelReduction) {
+      path().dual.dense_to_levels(first, second, count, weights_, levels_end(), out_first,
+                                  out_second, o.out_stride);
+      return;
+    }
+    Dots(first, second, count);
+    path().dual.dots_to_levels(dots_.data(), dots_.data() + count * outputs(), count, outputs(),
+                               levels_end(), out_first, out_second, o.out_stride);
   }
 
   // The first bits of a few rows to scratch_, the second ones below them, and their scales.

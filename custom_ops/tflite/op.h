@@ -37,10 +37,14 @@ struct Operands {
   // with clear unused bits and `x_stride` words from one row of the last dimension to the next.
   const void* x = nullptr;
   int64_t x_stride = 0;
+  // Null, or the second bits of an x of four levels, in rows like those of the first ones at `x`.
+  const uint32_t* x_second = nullptr;
   const float* residual = nullptr;  // null without one
   // float32 as the interpreter stores it, or packed bits with `out_stride` words per row.
   void* out = nullptr;
   int64_t out_stride = 0;
+  // Where the second bits of an output of two go, in rows like those of the first ones at `out`.
+  uint32_t* out_second = nullptr;
   // Of a float output: null, or where its packed signs go.
   uint32_t* signs = nullptr;
   int64_t signs_stride = 0;
@@ -53,10 +57,14 @@ struct SignsWanted {
   // What the values are compared with, or null for zero: for a number of rows of the output, one
   // behind the other, which repeat until its end. Finite and not subnormal.
   const std::vector<float>* shift = nullptr;
+  // Whether two bits are wanted for readers of four levels: then `shift` has the low ones of all
+  // outputs, the middle ones behind them, and the high ones.
+  bool levels = false;
 };
 
-// What an operator makes of its x, when that is float32: signs, signs of x - shift, or more.
-enum class Reads { kSigns, kShiftedSigns, kFloats };
+// What an operator makes of its x, when that is float32: signs, signs of x - shift, the two bits of
+// four levels, or more.
+enum class Reads { kSigns, kShiftedSigns, kLevels, kFloats };
 
 class Op {
  public:
@@ -73,25 +81,26 @@ class Op {
   // Checks the inputs against the attributes, prepares constants and all scratch memory, and gives
   // the output's shape. Again after every change of a shape.
   //
-  // Where signs alone are wanted the operator may write packed bits, and to_bits() is true;
+  // Where signs alone are wanted the operator may write packed bits, and bits() is 1, or 2;
   // `output` remains the shape of the floats.
   virtual bool Prepare(const std::vector<TensorView>& inputs, abi::Type output_type,
                        const SignsWanted& signs, Shape* output, Error* error) = 0;
 
-  // Whether the signs that it gives are those of the wanted shift. If not, what was wanted is
-  // ignored as a whole. Valid after Prepare.
+  // Whether the signs that it gives are those of the wanted shift, or the two bits those of the
+  // wanted levels. If not, what was wanted is ignored as a whole. Valid after Prepare.
   virtual bool has_sign_shift() const { return false; }
 
-  // Whether the output is packed bits. Valid after Prepare.
-  virtual bool to_bits() const { return false; }
+  // How many packed bits the output has for a value, 0 if it is floats. Valid after Prepare.
+  virtual int bits() const { return 0; }
   // The last dimension of the output, as values. Valid after Prepare.
   virtual int outputs() const = 0;
   // Valid after Prepare.
   virtual bool has_residual() const { return false; }
   // Valid after Init.
   virtual Reads reads() const { return Reads::kFloats; }
-  // The shift of an operator that reads() shifted signs, as its maker of x may want it. False where
-  // `inputs` are not sound, which Prepare reports. Valid after Init.
+  // The shift of an operator that reads() shifted signs, as its maker of x may want it, or those of
+  // one that reads levels, as SignsWanted has them. False where `inputs` are not sound, which
+  // Prepare reports. Valid after Init.
   virtual bool ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const {
     return false;
   }

@@ -144,8 +144,11 @@ bool Partition::Prepare(abi::Context* context, Error* error) {
     // What is not sound with them the step's own Prepare reports.
     Error ignored;
     std::vector<TensorView> inputs;
-    if (step.op->reads() == Reads::kShiftedSigns && ViewsOf(context, step.inputs, &inputs, &ignored)) {
-      step.op->ReadShift(inputs, &step.shift);
+    const Reads reads = step.op->reads();
+    if ((reads == Reads::kShiftedSigns || reads == Reads::kLevels) &&
+        ViewsOf(context, step.inputs, &inputs, &ignored) &&
+        !step.op->ReadShift(inputs, &step.shift)) {
+      step.shift.clear();
     }
     producers[step.output] = static_cast<int>(i);
   }
@@ -207,8 +210,20 @@ bool Partition::PrepareStem(abi::Context* context, Error* error) {
 const std::vector<float>* Partition::CommonShift(int made) const {
   const std::vector<float>* found = nullptr;
   for (const Step& step : steps_) {
-    if (step.x_step != made || step.op->reads() == Reads::kFloats) continue;
-    if (step.op->reads() == Reads::kSigns) return nullptr;  // of x itself
+    const Reads reads = step.op->reads();
+    if (step.x_step != made || reads == Reads::kFloats || reads == Reads::kLevels) continue;
+    if (reads == Reads::kSigns) return nullptr;  // of x itself
+    if (found != nullptr && step.shift != *found) return nullptr;
+    found = &step.shift;
+  }
+  return found;
+}
+
+const std::vector<float>* Partition::CommonLevels(int made) const {
+  const std::vector<float>* found = nullptr;
+  for (const Step& step : steps_) {
+    if (step.x_step != made) continue;
+    if (step.op->reads() != Reads::kLevels || step.shift.empty()) return nullptr;
     if (found != nullptr && step.shift != *found) return nullptr;
     found = &step.shift;
   }
@@ -216,17 +231,18 @@ const std::vector<float>* Partition::CommonShift(int made) const {
 }
 
 void Partition::UseShift(int made) {
+  const bool levels = made >= 0 && steps_[made].op->bits() == 2;
+  const Reads reads = levels ? Reads::kLevels : Reads::kShiftedSigns;
   for (Step& step : steps_) {
-    if (step.x_step == made && step.op->reads() == Reads::kShiftedSigns) step.x_is_shifted = true;
+    if (step.x_step == made && step.op->reads() == reads) step.x_is_shifted = true;
   }
 }
 
-bool Partition::OnlySigns(size_t index, bool shifted) const {
+bool Partition::IsOnly(size_t index, Reads wanted) const {
   const int made = static_cast<int>(index);
   if (steps_[index].host || classifier_step_ == made || stem_step_ == made) return false;
   for (const Step& step : steps_) {
     if (step.residual_step == made) return false;
-    const Reads wanted = shifted ? Reads::kShiftedSigns : Reads::kSigns;
     if (step.x_step == made && step.op->reads() != wanted) return false;
   }
   return true;
@@ -249,8 +265,13 @@ bool Partition::PrepareStep(abi::Context* context, size_t index, Error* error) {
     }
   }
   abi::Tensor* output = TensorAt(context, step.output, error);
-  const std::vector<float>* shift = CommonShift(static_cast<int>(index));
-  const SignsWanted signs = {OnlySigns(index, shift != nullptr), shift};
+  SignsWanted signs;
+  signs.shift = CommonLevels(static_cast<int>(index));
+  signs.levels = signs.shift != nullptr;
+  if (!signs.levels) signs.shift = CommonShift(static_cast<int>(index));
+  signs.only = IsOnly(index, signs.levels             ? Reads::kLevels
+                             : signs.shift != nullptr ? Reads::kShiftedSigns
+                                                      : Reads::kSigns);
   if (output == nullptr ||
       !step.op->Prepare(inputs, output->type, signs, &step.shape, error)) {
     return false;
@@ -280,9 +301,10 @@ void Partition::PlanPlaces() {
     step.signs = Place();
     const int64_t last = step.shape.empty() ? 1 : step.shape.back();
     const int64_t rows = last == 0 ? 0 : static_cast<int64_t>(step.bytes) / 4 / last;
-    if (step.op->to_bits()) {
+    if (step.op->bits() > 0) {
       step.stride = step.host || stride == 0 ? words : stride;
-      step.place.size = rows * step.stride * 4;
+      step.plane = rows * step.stride;
+      step.place.size = step.op->bits() * step.plane * 4;
       continue;
     }
     step.place.size = static_cast<int64_t>(step.bytes);
@@ -356,9 +378,12 @@ __attribute__((always_inline)) inline bool Partition::Run(abi::Context* context,
     operands.x = HostData(context, step->inputs[BinaryOp::kX], 0, error);
   } else {
     const Step& made = steps_[step->x_step];
-    if (made.op->to_bits()) {
+    if (made.op->bits() > 0) {
       operands.x = data(made);
       operands.x_stride = made.stride;
+      if (made.op->bits() == 2) {
+        operands.x_second = static_cast<const uint32_t*>(operands.x) + made.plane;
+      }
     } else if (made.signs.offset >= 0 && !step->reads_floats) {
       operands.x = At(made.signs);
       operands.x_stride = made.signs_stride;
@@ -375,6 +400,9 @@ __attribute__((always_inline)) inline bool Partition::Run(abi::Context* context,
   }
   operands.out = data(*step);
   operands.out_stride = step->stride;
+  if (step->op->bits() == 2) {
+    operands.out_second = static_cast<uint32_t*>(operands.out) + step->plane;
+  }
   if (step->signs.offset >= 0) {
     operands.signs = reinterpret_cast<uint32_t*>(At(step->signs));
     operands.signs_stride = step->signs_stride;

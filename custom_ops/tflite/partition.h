@@ -72,15 +72,16 @@ class Partition {
     bool host = false;      // whether the interpreter wants the output
     Place place;            // of the output, unless the interpreter holds it
     int64_t stride = 0;     // words of a row of packed outputs
+    int64_t plane = 0;      // and of all rows
     Place signs;            // of a float output
     int64_t signs_stride = 0;
     bool reads_floats = false;  // whether x has to come as floats if it was made as such
-    std::vector<float> shift;   // of an operator that reads shifted signs
-    bool x_is_shifted = false;  // whether the signs of x are those of x - shift
+    std::vector<float> shift;   // of an operator that reads shifted signs or levels
+    bool x_is_shifted = false;  // whether the signs of x are those of x - shift, or its levels
 
     bool NeedsFloats() const {
       return op->reads() == Reads::kFloats ||
-             (op->reads() == Reads::kShiftedSigns && !x_is_shifted);
+             (op->reads() != Reads::kSigns && !x_is_shifted);
     }
   };
 
@@ -99,10 +100,12 @@ class Partition {
   // The shift that the readers of a step (or kStem) agree on, as far as signs are all they read; or
   // null.
   const std::vector<float>* CommonShift(int made) const;
-  // From now on these readers take its signs for those of x - shift.
+  // The shifts of all readers of a step, if those read the same levels; or null.
+  const std::vector<float>* CommonLevels(int made) const;
+  // From now on these readers take its signs for those of x - shift, or its bits for their levels.
   void UseShift(int made);
-  // Whether later steps use nothing of a step's output but signs; with `shifted`, shifted ones.
-  bool OnlySigns(size_t index, bool shifted) const;
+  // Whether later steps use nothing of a step's output but what they read it as.
+  bool IsOnly(size_t index, Reads wanted) const;
   void PlanPlaces();
   void PlanArena();
   // The data of a tensor of the interpreter, or null with an error.
