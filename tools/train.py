@@ -38,7 +38,8 @@ def parser():
     )  # fmt: skip
     group.add_argument(
         "--binarizer", metavar="NAME",
-        help="of the student, a name of bifsmn_tf.binarizers (default: vanilla, bifsmnv2: lpb)",
+        help="of the student, a name of bifsmn_tf.binarizers (default: vanilla, bifsmnv2: lsq, "
+        "with the paper's recipe or official scales lpb)",
     )  # fmt: skip
     group.add_argument("--variant", choices=("base", "S"), default="base", help="size")
     group.add_argument(
@@ -197,6 +198,8 @@ def _train(arguments):
         )
     if arguments.binarizer is not None:
         network["binarizer"] = binarizers.get(arguments.binarizer).name
+    elif paper or arguments.weight_scale == "official":
+        network["binarizer"] = student.paper_binarizer
     chosen = arguments.recipe
     if isinstance(chosen, Path):
         chosen = recipes.read(chosen)

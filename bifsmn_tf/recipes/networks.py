@@ -52,6 +52,7 @@ class Student(NamedTuple):
         logits: Name of the distillation of logits.
         paper_logits: That of the paper.
         binarizer: Name of its binarizer.
+        paper_binarizer: That of the paper.
         teacher: Class of the float network.
     """
 
@@ -60,6 +61,7 @@ class Student(NamedTuple):
     logits: str = "soft"
     paper_logits: str = "none"
     binarizer: str = "vanilla"
+    paper_binarizer: str = "vanilla"
     teacher: type = DFSMN
 
     @property
@@ -70,7 +72,9 @@ class Student(NamedTuple):
 
 STUDENTS = {
     "bifsmn": Student(BiFSMN),
-    "bifsmnv2": Student(BiFSMNv2, "fid", paper_logits="mse", binarizer="lpb"),
+    "bifsmnv2": Student(
+        BiFSMNv2, "fid", paper_logits="mse", binarizer="lsq", paper_binarizer="lpb"
+    ),
     "fsmn": Student(FSMN, teacher=FSMN),
 }
 

@@ -224,7 +224,7 @@ TABLE_3 = (
 
 
 def _shipped(name, method, distillation="fid", logits="soft", note="", **arguments):
-    """The shipped BiFSMNv2, or what `arguments` make of it."""
+    """The shipped BiFSMNv2 with the paper's binarizer, or what `arguments` make of it."""
     network = _v2(**{"switch_all_bn": True, **arguments})
     return Row(name, "BiFSMNv2", method, network, distillation=distillation, logits=logits,
                note=note)  # fmt: skip
@@ -249,11 +249,11 @@ _OWN_ROWS = (
         _v2(weight_scale="official"), distillation="fid", logits="mse",
         note="The released code's scales, which keep the pointwise weights real."),
     _shipped("v2-bn-soft", "FID, soft targets, normalization per switch",
-             note="The shipped network. Rows 'as v2-bn-soft' change one part of it."),
+             note="The shipped network, but for LSQ. Rows 'as v2-bn-soft' change one part of it."),
     _shipped("v2-bn-soft-official", "as v2-bn-soft, but real pointwise weights",
              weight_scale="official"),
     _shipped("v2-bn-soft-lsq", "as v2-bn-soft, but LSQ instead of LPB", binarizer="lsq",
-             note="Two bits of activation at a learned step, scales constant."),
+             note="The shipped network: two bits of activation at a learned step."),
     _shipped("v2-bn-soft-weights", "as v2-bn-soft, but real activations",
              binarizer=_LPB_REAL_ACTIVATIONS, note="FLOPs are counted as those of v2-bn-soft."),
     _shipped("v2-bn-soft-single", "as v2-bn-soft, but LPB with one scale", binarizer=_LPB_SINGLE),

@@ -133,7 +133,9 @@ def test_second_version_learns_with_its_own_rates(data, trained, tmp_path):
     teacher = trained[0].model
 
     def train(folder, **kwargs):
-        model = recipes.make_student(data, network="bifsmnv2", switches=(1.0, 0.5), **SMALL)
+        model = recipes.make_student(
+            data, network="bifsmnv2", switches=(1.0, 0.5), binarizer="lpb", **SMALL
+        )
         return recipes.train_student(
             data, teacher, model, RECIPE, epochs=2, folder=folder, jit_compile=False,
             verbose=False, **kwargs,

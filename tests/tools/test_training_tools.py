@@ -70,7 +70,7 @@ def test_train_and_evaluate_the_second_version(run_folder, tones, tool, tmp_path
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["arguments"]["distillation"] == "fid" and record["arguments"]["logits"] == "soft"
     assert tool(*arguments, "--binarizer", "vanilla") == 1
-    assert "binarizer: lpb then, vanilla now" in capsys.readouterr().err
+    assert "binarizer: lsq then, vanilla now" in capsys.readouterr().err
     assert tool(*arguments, "--distillation", "hed") == 1
     assert "distillation: fid then, hed now" in capsys.readouterr().err
     assert tool(*arguments, "--freeze-signs") == 1
@@ -121,7 +121,11 @@ def test_real_weights_first_and_then_one_bit(run_folder, tones, tool, tmp_path, 
     )  # fmt: skip
     first, second = tmp_path / "real", tmp_path / "bits"
     assert tool("train", tones, first, *arguments, "--weight-scale", "official") == 0
-    assert tool("train", tones, second, *arguments, "--start", first / "student_last.keras") == 0
+    # Their binarizer is the paper's, unlike that of 1-bit weights.
+    start = ("--start", first / "student_last.keras")
+    assert tool("train", tones, second, *arguments, *start) == 1
+    assert "--start should be a student of the same kind" in capsys.readouterr().err
+    assert tool("train", tones, second, *arguments, *start, "--binarizer", "lpb") == 0
     capsys.readouterr()
     assert tool("convert", first / "student.keras", tmp_path / "real.tflite") == 1
     assert "real-valued pointwise weights" in capsys.readouterr().err
