@@ -188,17 +188,22 @@ void DotsToLevels(const int32_t* first, const int32_t* second, int64_t rows, int
   for (int64_t n = 0; n < outputs; n += kLanes) {
     const __m256i mask = LaneMask(outputs - n);
     const unsigned lanes = Bits(_mm256_castsi256_ps(mask));
-    const __m256i low = LoadInts(end.threshold[0] + n), middle = LoadInts(end.threshold[1] + n);
-    const __m256i high = LoadInts(end.threshold[2] + n);
+    __m256i from[3], to[3];
+    for (int i = 0; i < 3; ++i) {
+      from[i] = LoadInts(end.threshold[i] + n), to[i] = LoadInts(end.reverse[i] + n);
+    }
     for (int64_t r = 0; r < rows; ++r) {
       const __m256i a = _mm256_maskload_epi32(first + r * outputs + n, mask);
       const __m256i b = _mm256_maskload_epi32(second + r * outputs + n, mask);
       const __m256i d = _mm256_add_epi32(_mm256_add_epi32(a, a), b);
-      const __m256i below = _mm256_cmpgt_epi32(middle, d);
-      const __m256i limit = _mm256_blendv_epi8(high, low, below);
-      StoreByte(out_first + r * stride, n, ~Bits(_mm256_castsi256_ps(below)) & lanes);
-      const __m256i under = _mm256_cmpgt_epi32(limit, d);
-      StoreByte(out_second + r * stride, n, ~Bits(_mm256_castsi256_ps(under)) & lanes);
+      unsigned is[3];
+      for (int i = 0; i < 3; ++i) {
+        const __m256i no = _mm256_and_si256(_mm256_cmpgt_epi32(from[i], d),
+                                            _mm256_cmpgt_epi32(d, to[i]));
+        is[i] = ~Bits(_mm256_castsi256_ps(no));
+      }
+      StoreByte(out_first + r * stride, n, is[1] & lanes);
+      StoreByte(out_second + r * stride, n, ((is[1] & is[2]) | (~is[1] & is[0])) & lanes);
     }
   }
 }

@@ -176,17 +176,21 @@ void DotsToLevels(const int32_t* first, const int32_t* second, int64_t rows, int
   ClearTails(out_second, rows, outputs, stride);
   for (int64_t n = 0; n < outputs; n += kLanes) {
     const __mmask16 mask = LaneMask(outputs - n);
-    const __m512i low = _mm512_load_si512(end.threshold[0] + n);
-    const __m512i middle = _mm512_load_si512(end.threshold[1] + n);
-    const __m512i high = _mm512_load_si512(end.threshold[2] + n);
+    __m512i from[3], to[3];
+    for (int i = 0; i < 3; ++i) {
+      from[i] = _mm512_load_si512(end.threshold[i] + n);
+      to[i] = _mm512_load_si512(end.reverse[i] + n);
+    }
     for (int64_t r = 0; r < rows; ++r) {
       const __m512i a = _mm512_maskz_loadu_epi32(mask, first + r * outputs + n);
       const __m512i b = _mm512_maskz_loadu_epi32(mask, second + r * outputs + n);
       const __m512i d = _mm512_add_epi32(_mm512_add_epi32(a, a), b);
-      const __mmask16 above = _mm512_cmpge_epi32_mask(d, middle);
-      const __m512i limit = _mm512_mask_blend_epi32(above, low, high);
-      StoreHalf(out_first + r * stride, n, above & mask);
-      StoreHalf(out_second + r * stride, n, _mm512_cmpge_epi32_mask(d, limit) & mask);
+      __mmask16 is[3];
+      for (int i = 0; i < 3; ++i) {
+        is[i] = _mm512_cmpge_epi32_mask(d, from[i]) | _mm512_cmple_epi32_mask(d, to[i]);
+      }
+      StoreHalf(out_first + r * stride, n, is[1] & mask);
+      StoreHalf(out_second + r * stride, n, ((is[1] & is[2]) | (~is[1] & is[0])) & mask);
     }
   }
 }

@@ -203,7 +203,7 @@ void DualToFloat(const uint32_t* first, const uint32_t* second, const float* sca
   }
 }
 
-// The two sums of eight rows become one, 2 first + second, which three limits turn into two bits.
+// The two sums of eight rows become one, 2 first + second, which three limits, or six, turn into two bits.
 template <Tiles kTiles>
 void DualToLevels(const uint32_t* first, const uint32_t* second, int64_t rows,
                   const DenseWeights& w, const LevelsEnd& end, uint32_t* out_first,
@@ -227,7 +227,13 @@ void DualToLevels(const uint32_t* first, const uint32_t* second, int64_t rows,
       }
       NeonAddDualCounts(outputs, counts[1].data(), counts[0].data());
       const NeonCounts c = {counts[0].data(), outputs, count, w.reduction};
-      for (int i = 0; i < 3; ++i) NeonCountsToHalves(c, end.limit[i] + n, halves[i]);
+      for (int i = 0; i < 3; ++i) {
+        NeonCountsToHalves(c, end.limit[i] + n, halves[i]);
+        if (end.beyond[i] == nullptr) continue;
+        uint16_t within[kNeonChunk / 16 * kNeonFrames];
+        NeonCountsToHalves(c, end.beyond[i] + n, within);
+        NeonOrNotHalves(outputs, within, halves[i]);
+      }
       NeonSelectHalves(outputs, halves[1], halves[2], halves[0]);
       const bool last = n + kNeonChunk >= w.outputs;
       const int64_t words = last ? out_stride - n / kWordBits : kNeonChunk / kWordBits;

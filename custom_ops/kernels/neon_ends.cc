@@ -439,6 +439,12 @@ void NeonAddDualCounts(int outputs, const uint16_t* more, uint16_t* counts) {
   }
 }
 
+void NeonOrNotHalves(int outputs, const uint16_t* others, uint16_t* halves) {
+  for (int n = 0; n < outputs; n += 16, others += kFrames, halves += kFrames) {
+    vst1q_u16(halves, vornq_u16(vld1q_u16(halves), vld1q_u16(others)));
+  }
+}
+
 void NeonSelectHalves(int outputs, const uint16_t* choice, const uint16_t* high, uint16_t* low) {
   for (int n = 0; n < outputs; n += 16, choice += kFrames, high += kFrames, low += kFrames) {
     vst1q_u16(low, vbslq_u16(vld1q_u16(choice), vld1q_u16(high), vld1q_u16(low)));

@@ -146,7 +146,10 @@ void NeonCountsToHalvesByRow(const NeonCounts& c, const int16_t* limits, uint16_
 // `more`: the first four frames of either are first sums, the others second ones.
 void NeonAddDualCounts(int outputs, const uint16_t* more, uint16_t* counts);
 
-// low = choice ? high : low, bit by bit, of halves as NeonCountsToHalves makes them.
+// halves |= ~others, of halves as NeonCountsToHalves makes them.
+void NeonOrNotHalves(int outputs, const uint16_t* others, uint16_t* halves);
+
+// low = choice ? high : low, bit by bit.
 void NeonSelectHalves(int outputs, const uint16_t* choice, const uint16_t* high, uint16_t* low);
 
 void NeonDotsToFloat(const int32_t* dots, int64_t rows, int outputs, const FloatEnd& end,

@@ -116,14 +116,19 @@ struct FloatConvEnd {
   const float* sign_threshold = nullptr;
 };
 
-// Two bits of an output for a reader of four levels, from D = 2 dot(first) + dot(second): first = D
-// >= threshold[1], second = D >= threshold[first ? 2 : 0]. The arrays are 64-byte aligned and
-// padded to a multiple of kEndBlock outputs, with what is never true.
+// Two bits of an output for a reader of four levels, from D = 2 dot(first) + dot(second). With
+//
+//   is[i] = D >= threshold[i] or D <= reverse[i]          (a negative slope turns values back)
+//
+// first = is[1], second = is[first ? 2 : 0]. The arrays are 64-byte aligned and padded to a multiple
+// of kEndBlock outputs, with what is never true.
 struct LevelsEnd {
   const int32_t* threshold[3] = {};
-  // The same for C = 2 differing(first) + differing(second): C <= limit[i], from -1 on. Null for a
-  // reduction of more than kMostLevelReduction.
+  const int32_t* reverse[3] = {};
+  // The same for C = 2 differing(first) + differing(second): C <= limit[i] or C > beyond[i], from
+  // -1 on. Null for a reduction of more than kMostLevelReduction; `beyond` also where it is never.
   const int16_t* limit[3] = {};
+  const int16_t* beyond[3] = {};
 };
 constexpr int kMostLevelReduction = 32767 / 3;
 

@@ -122,9 +122,12 @@ BIFSMN_INLINE void DotsToLevels(const int32_t* first, const int32_t* second, int
       uint32_t word0 = 0, word1 = 0;
       for (int i = 0; i < Least(outputs - n, kWordBits); ++i) {
         const int32_t d = 2 * first[n + i] + second[n + i];
-        const bool above = d >= end.threshold[1][n + i];
+        const auto is = [&](int level) {
+          return d >= end.threshold[level][n + i] || d <= end.reverse[level][n + i];
+        };
+        const bool above = is(1);
         word0 |= static_cast<uint32_t>(above) << i;
-        word1 |= static_cast<uint32_t>(d >= end.threshold[above ? 2 : 0][n + i]) << i;
+        word1 |= static_cast<uint32_t>(is(above ? 2 : 0)) << i;
       }
       row0[n / kWordBits] = word0;
       row1[n / kWordBits] = word1;

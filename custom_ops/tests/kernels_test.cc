@@ -662,19 +662,28 @@ TEST_P(KernelsTest, DualScaleEndsAgreeWithReference) {
 
 // Thresholds of 2 dot(first) + dot(second), in order or not, and what they make of the sums.
 struct Levels {
-  std::vector<int32_t> threshold[3];
-  std::vector<int16_t> limit[3];
+  std::vector<int32_t> threshold[3], reverse[3];
+  std::vector<int16_t> limit[3], beyond[3];
+  bool turns;
 
   Levels(TestData* data, int outputs, int reduction) {
     const int most = 3 * reduction, spread = 3 * static_cast<int>(std::sqrt(reduction)) + 2;
+    turns = data->Int(0, 1) == 1;
     for (int i = 0; i < 3; ++i) {
       threshold[i].assign((outputs + 31) / 32 * 32, most + 1);
+      reverse[i].assign(threshold[i].size(), -most - 1);
       limit[i].assign(threshold[i].size(), -1);
+      beyond[i].assign(threshold[i].size(), static_cast<int16_t>(most));
       for (int n = 0; n < outputs; ++n) {
         int t = data->Int(-spread, spread);
         if (data->Int(0, 15) == 0) t = data->Int(0, 1) == 0 ? -most : most + 1;
         threshold[i][n] = t;
         limit[i][n] = static_cast<int16_t>(t > most ? -1 : (most - t) / 2);
+        if (!turns || data->Int(0, 3) == 0) continue;
+        const int back = data->Int(0, 15) == 0 ? most : data->Int(-2 * spread, spread);
+        reverse[i][n] = std::max(back, -most - 1);
+        // C >= (most - back) / 2, rounded up.
+        if (back >= -most) beyond[i][n] = static_cast<int16_t>((most - back + 1) / 2 - 1);
       }
     }
   }
@@ -686,8 +695,9 @@ struct Levels {
         bool above = false, next = false;
         if (n < outputs) {
           const int sum = 2 * dots[0][r * outputs + n] + dots[1][r * outputs + n];
-          above = sum >= threshold[1][n];
-          next = sum >= threshold[above ? 2 : 0][n];
+          const auto is = [&](int i) { return sum >= threshold[i][n] || sum <= reverse[i][n]; };
+          above = is(1);
+          next = is(above ? 2 : 0);
         }
         ASSERT_EQ(BitAt(first + r * stride, n), above) << outputs << ": " << r << ", " << n;
         ASSERT_EQ(BitAt(second + r * stride, n), next) << outputs << ": " << r << ", " << n;
@@ -718,13 +728,15 @@ TEST_P(KernelsTest, LevelsOfTwoSumsAgreeWithReference) {
     LevelsEnd end;
     std::vector<Guarded<int32_t>> thresholds;
     std::vector<Guarded<int16_t>> limits;
-    for (int i = 0; i < 3; ++i) {
-      thresholds.emplace_back(levels.threshold[i], data.AlignedPlace());
-      limits.emplace_back(levels.limit[i], data.AlignedPlace());
+    for (int i = 0; i < 6; ++i) {
+      thresholds.emplace_back((i < 3 ? levels.threshold : levels.reverse)[i % 3],
+                              data.AlignedPlace());
+      limits.emplace_back((i < 3 ? levels.limit : levels.beyond)[i % 3], data.AlignedPlace());
     }
     for (int i = 0; i < 3; ++i) {
-      end.threshold[i] = thresholds[i].data();
+      end.threshold[i] = thresholds[i].data(), end.reverse[i] = thresholds[3 + i].data();
       end.limit[i] = limits[i].data();
+      if (levels.turns) end.beyond[i] = limits[3 + i].data();
     }
     const int64_t stride = WordsFor(outputs) + data.Int(0, 3);
     Guarded<uint32_t> out[] = {Guarded<uint32_t>(rows * stride, data.AnyPlace()),

@@ -55,6 +55,20 @@ bool CheckConstant(const TensorView& view, const char* name, abi::Type type, int
   return true;
 }
 
+// The least number of low .. high - 1 from which on all are set, or `high`.
+template <typename IsSet>
+int Least(int low, int high, const IsSet& is_set) {
+  while (low < high) {
+    const int middle = low + (high - low) / 2;
+    if (is_set(middle)) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
 bool CheckReals(const TensorView& view, const char* name, Error* error) {
   if (view.type != abi::kFloat32 && view.type != abi::kFloat16) {
     return error->Set("%s should be float32 or float16. Received: %s", name, TypeName(view.type));
@@ -210,15 +224,20 @@ bool BinaryOp::FoldIntoThresholds() {
   if (reads() != Reads::kSigns) strict.emplace();
   // Without unused bits the rows may be flattened.
   std::vector<bool> negated;
-  if (outputs_ % kWordBits != 0 || !IsMonotonic(&negated)) return false;
+  if (outputs_ % kWordBits != 0 || !(slope_ >= 0.0f) || !AreFinite(&negated)) return false;
   const int reduction = Reduction();
   thresholds_.resize(sign_parts_ * outputs_);
   for (size_t i = 0; i < thresholds_.size(); ++i) {
     const int n = static_cast<int>(i % outputs_);
     const float* threshold =
         has_sign_shift() ? &sign_shift_[i / outputs_ * padded() + n] : nullptr;
-    const int least = LeastSum(n, -reduction, reduction + 1, threshold,
-                               [](int dot) { return static_cast<float>(dot); });
+    // Rounding keeps the order: the value grows with the dot product, and so does its sign. A
+    // positive slope keeps the sign but for what becomes too small a number.
+    const int least = Least(-reduction, reduction + 1, [&](int dot) {
+      float v = Affine(static_cast<float>(dot), n);
+      if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
+      return threshold == nullptr ? IsPositive(v) != 0 : v >= *threshold;
+    });
     if (least > 32767) return false;
     thresholds_[i] = static_cast<int16_t>(least);
   }
@@ -229,54 +248,53 @@ bool BinaryOp::FoldIntoThresholds() {
 bool BinaryOp::FoldIntoLevels(const std::vector<float>& shifts) {
   const StrictFloats strict;
   std::vector<bool> negated;
-  if (static_cast<int64_t>(shifts.size()) != 3 * int64_t{outputs_} || !IsMonotonic(&negated)) {
+  if (static_cast<int64_t>(shifts.size()) != 3 * int64_t{outputs_} || !AreFinite(&negated)) {
     return false;
   }
   const int most = 3 * Reduction();
-  const bool has_limits = Reduction() <= kMostLevelReduction;
+  const bool has_limits = Reduction() <= kMostLevelReduction, turns = slope_ < 0.0f;
   for (int i = 0; i < 3; ++i) {
     level_thresholds_[i].Assign(padded());
+    level_reverses_[i].Assign(padded());
     level_limits_[i].Assign(has_limits ? padded() : 0);
+    level_beyonds_[i].Assign(has_limits && turns ? padded() : 0);
     for (int n = 0; n < padded(); ++n) {
-      // As Combine(first, second, kLevelScale), which is exact.
-      int least = most + 1;
+      int least = most + 1, greatest = -most - 1;
       if (n < outputs_) {
-        least = LeastSum(n, -most, most + 1, &shifts[int64_t{i} * outputs_ + n],
-                         [](int sum) { return kLevelScale * static_cast<float>(sum); });
+        const float threshold = shifts[int64_t{i} * outputs_ + n];
+        // dot(first) + kLevelScale * dot(second), exactly. Where the slope turns values back, those
+        // above and below zero have a threshold each.
+        const auto value = [&](int sum) { return Affine(kLevelScale * sum, n); };
+        least = Least(-most, most + 1, [&](int sum) {
+          float v = value(sum);
+          if (turns && !(v >= 0.0f)) return false;
+          if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
+          return v >= threshold;
+        });
+        greatest = !turns ? -most - 1 : -Least(-most, most + 1, [&](int minus_sum) {
+          const float v = value(-minus_sum);
+          return !(v >= 0.0f) && v * slope_ >= threshold;
+        });
       }
       level_thresholds_[i][n] = least;
-      if (has_limits) level_limits_[i][n] = static_cast<int16_t>(Limit(most, least));
+      level_reverses_[i][n] = greatest;
+      if (!has_limits) continue;
+      level_limits_[i][n] = static_cast<int16_t>(Limit(most, least));
+      // D <= greatest, if that is possible: C >= (most - greatest) / 2, rounded up.
+      const int first = greatest < -most ? most + 1 : (most - greatest + 1) / 2;
+      if (turns) level_beyonds_[i][n] = static_cast<int16_t>(first - 1);
     }
   }
   return std::find(negated.begin(), negated.end(), true) == negated.end() || Negate(negated);
 }
 
-bool BinaryOp::IsMonotonic(std::vector<bool>* negated) const {
+bool BinaryOp::AreFinite(std::vector<bool>* negated) const {
   negated->assign(outputs_, false);
   for (int n = 0; n < outputs_; ++n) {
     if (!std::isfinite(multiplier_[n]) || !std::isfinite(bias_[n])) return false;
     (*negated)[n] = multiplier_[n] < 0.0f;
   }
-  return slope_ >= 0.0f;
-}
-
-// Rounding keeps the order: the value grows with the sum, and so does its sign. A positive slope
-// keeps the sign but for what becomes too small a number.
-template <typename ToDot>
-int BinaryOp::LeastSum(int n, int low, int high, const float* threshold,
-                       const ToDot& to_dot) const {
-  while (low < high) {
-    const int middle = low + (high - low) / 2;
-    float v = to_dot(middle) * std::fabs(multiplier_[n]);
-    v = v + bias_[n];
-    if (slope_ != 1.0f && !(v >= 0.0f)) v = v * slope_;
-    if (threshold == nullptr ? IsPositive(v) != 0 : v >= *threshold) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return low;
+  return true;
 }
 
 int BinaryOp::Limit(int valid, int threshold) {

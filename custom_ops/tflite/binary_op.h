@@ -17,6 +17,7 @@
 #ifndef BIFSMN_TFLITE_BINARY_OP_H_
 #define BIFSMN_TFLITE_BINARY_OP_H_
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -123,7 +124,9 @@ class BinaryOp : public Op {
     LevelsEnd end;
     for (int i = 0; i < 3; ++i) {
       end.threshold[i] = level_thresholds_[i].data();
+      end.reverse[i] = level_reverses_[i].data();
       if (level_limits_[i].size() > 0) end.limit[i] = level_limits_[i].data();
+      if (level_beyonds_[i].size() > 0) end.beyond[i] = level_beyonds_[i].data();
     }
     return end;
   }
@@ -163,12 +166,13 @@ class BinaryOp : public Op {
   bool FoldIntoThresholds();
   // The same for two bits, from the sum 2 dot(first) + dot(second). `shifts` as SignsWanted has them.
   bool FoldIntoLevels(const std::vector<float>& shifts);
-  // Which outputs have a multiplier below 0; false if some number is not finite, or larger sums
-  // need not have larger values.
-  bool IsMonotonic(std::vector<bool>* negated) const;
-  // The least of `low` .. `high` whose value is at least a threshold, or `high`; null is the sign.
-  template <typename ToDot>
-  int LeastSum(int n, int low, int high, const float* threshold, const ToDot& to_dot) const;
+  // Which outputs have a multiplier below 0; false if some number is not finite.
+  bool AreFinite(std::vector<bool>* negated) const;
+  // Output n before the slope, for a multiplier without its sign.
+  float Affine(float dot, int n) const {
+    const float v = dot * std::fabs(multiplier_[n]);
+    return v + bias_[n];
+  }
 
   const KernelPath* path_ = nullptr;
   int channels_ = 0;
@@ -189,8 +193,8 @@ class BinaryOp : public Op {
   AlignedBuffer<float> sign_shift_;  // (sign_parts_, padded()), or empty
   std::vector<int16_t> thresholds_;  // (sign_parts_, outputs_)
   bool to_levels_ = false;
-  AlignedBuffer<int32_t> level_thresholds_[3];
-  AlignedBuffer<int16_t> level_limits_[3];
+  AlignedBuffer<int32_t> level_thresholds_[3], level_reverses_[3];
+  AlignedBuffer<int16_t> level_limits_[3], level_beyonds_[3];
 };
 
 }  // namespace bifsmn
