@@ -728,11 +728,10 @@ TEST_P(KernelsTest, LevelsOfTwoSumsAgreeWithReference) {
     LevelsEnd end;
     std::vector<Guarded<int32_t>> thresholds;
     std::vector<Guarded<int16_t>> limits;
-    for (int i = 0; i < 6; ++i) {
-      thresholds.emplace_back((i < 3 ? levels.threshold : levels.reverse)[i % 3],
-                              data.AlignedPlace());
-      limits.emplace_back((i < 3 ? levels.limit : levels.beyond)[i % 3], data.AlignedPlace());
-    }
+    for (const auto& values : levels.threshold) thresholds.emplace_back(values, data.AlignedPlace());
+    for (const auto& values : levels.reverse) thresholds.emplace_back(values, data.AlignedPlace());
+    for (const auto& values : levels.limit) limits.emplace_back(values, data.AlignedPlace());
+    for (const auto& values : levels.beyond) limits.emplace_back(values, data.AlignedPlace());
     for (int i = 0; i < 3; ++i) {
       end.threshold[i] = thresholds[i].data(), end.reverse[i] = thresholds[3 + i].data();
       end.limit[i] = limits[i].data();
