@@ -336,7 +336,7 @@ def _take_weights(model, start, path):
     shapes = [[tuple(w.shape) for w in network.weights] for network in (start, model)]
     if shapes[0] != shapes[1] or getattr(start, "labels", None) != model.labels:
         raise ValueError(
-            "--start should be a student of the same kind, sizes, switches and labels. "
+            "--start should be a student of the same kind, binarizer, sizes, switches and labels. "
             f"Received: {path}"
         )
     model.set_weights(start.get_weights())
