@@ -28,6 +28,10 @@ class ZeroPreserving(Wrapper):
     def passes(self):
         return self.binarizer.passes
 
+    @property
+    def pads_zero(self):
+        return self.binarizer.pads_zero
+
     def __getattr__(self, attribute):
         if attribute == "binarizer":  # not there yet
             raise AttributeError(attribute)

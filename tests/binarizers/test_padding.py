@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bifsmn_tf import binarizers
 from bifsmn_tf.layers import BinaryConv2D, MemoryFilter
 
 THRESHOLD, STEP = np.linspace(-1.0, 2.0, 6, dtype=np.float32), 0.8
@@ -52,6 +53,11 @@ def test_four_levels_are_padded_with_zeros_in_a_convolution(training):
     expected = tf.nn.conv2d(padded.astype("f"), weights(layer), (1, 2, 1, 1), "VALID")
     expected = expected + np.asarray(layer.bias)
     np.testing.assert_allclose(layer(x, training=training), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name, pads_zero", [("lsq", True), ("lpb", False)])
+def test_a_wrapped_binarizer_pads_as_it_does_alone(name, pads_zero):
+    assert binarizers.ZeroPreserving(name).pads_zero is pads_zero
 
 
 def test_terms_of_lpb_are_zero_in_the_padding_and_its_shift_is_not():
