@@ -148,8 +148,8 @@ def _shifts(shifts, x, threshold, channels, op):
         )
     if len(shifts) >= 2 and threshold is not None:
         raise ValueError(
-            f"{op} with two or three `shifts` should have `multiplier` and `bias` instead of `threshold`. "
-            f"Received: threshold={threshold}"
+            f"{op} with two or three `shifts` should have `multiplier` and `bias` instead of "
+            f"`threshold`. Received: threshold={threshold}"
         )
     return [_vector(s, "shifts", (tf.float32,), channels, op, "input") for s in shifts]
 

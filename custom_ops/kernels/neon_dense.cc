@@ -203,7 +203,8 @@ void DualToFloat(const uint32_t* first, const uint32_t* second, const float* sca
   }
 }
 
-// The two sums of eight rows become one, 2 first + second, which three limits, or six, turn into two bits.
+// The two sums of eight rows become one, 2 first + second, which three limits, or six, turn into two
+// bits.
 template <Tiles kTiles>
 void DualToLevels(const uint32_t* first, const uint32_t* second, int64_t rows,
                   const DenseWeights& w, const LevelsEnd& end, uint32_t* out_first,

@@ -660,6 +660,24 @@ TEST_P(KernelsTest, DualScaleEndsAgreeWithReference) {
   }
 }
 
+// Random weights with both bits of some rows, and their sums.
+struct TwoProducts {
+  DenseWeights weights;
+  std::vector<int32_t> dots[2];
+  std::vector<uint32_t> bits[2];
+
+  TwoProducts(TestData* data, const KernelPath& path, int rows, int reduction, int outputs) {
+    const auto w = data->Bits(outputs, reduction);
+    path.dense_prepare(w.data(), outputs, reduction, &weights);
+    for (int i = 0; i < 2; ++i) {
+      const auto x = data->Bits(rows, reduction);
+      dots[i].resize(int64_t{rows} * outputs);
+      reference::Dense(x.data(), rows, reduction, w.data(), outputs, dots[i].data());
+      bits[i] = WithStride(x, reduction, weights.a_stride);
+    }
+  }
+};
+
 // Thresholds of 2 dot(first) + dot(second), in order or not, and what they make of the sums.
 struct Levels {
   std::vector<int32_t> threshold[3], reverse[3];
@@ -713,17 +731,10 @@ TEST_P(KernelsTest, LevelsOfTwoSumsAgreeWithReference) {
     const int reduction = round < 8 ? 128 * (round % 4 + 1) : data.Int(1, 600);
     const int outputs = round < 60 ? InterestingSizes()[round] : data.Int(1, 3) * 128;
     SCOPED_TRACE(testing::Message() << rows << " x " << reduction << " x " << outputs);
-    const auto w = data.Bits(outputs, reduction);
-    DenseWeights weights;
-    path().dense_prepare(w.data(), outputs, reduction, &weights);
-    std::vector<int32_t> dots[2];
-    std::vector<uint32_t> bits[2];
-    for (int i = 0; i < 2; ++i) {
-      const auto x = data.Bits(rows, reduction);
-      dots[i].resize(int64_t{rows} * outputs);
-      reference::Dense(x.data(), rows, reduction, w.data(), outputs, dots[i].data());
-      bits[i] = WithStride(x, reduction, weights.a_stride);
-    }
+    const TwoProducts products(&data, path(), rows, reduction, outputs);
+    const DenseWeights& weights = products.weights;
+    const auto& dots = products.dots;
+    const auto& bits = products.bits;
     const Levels levels(&data, outputs, reduction);
     LevelsEnd end;
     std::vector<Guarded<int32_t>> thresholds;
@@ -766,17 +777,10 @@ TEST_P(KernelsTest, DualScaleDenseAgreesWithReference) {
     const int reduction = round < 8 ? 128 * (round % 4 + 1) : data.Int(1, 600);
     const int outputs = round < 60 ? InterestingSizes()[round] : data.Int(1, 2) * 128;
     SCOPED_TRACE(testing::Message() << rows << " x " << reduction << " x " << outputs);
-    const auto w = data.Bits(outputs, reduction);
-    DenseWeights weights;
-    path().dense_prepare(w.data(), outputs, reduction, &weights);
-    std::vector<int32_t> dots[2];
-    std::vector<uint32_t> bits[2];
-    for (int i = 0; i < 2; ++i) {
-      const auto x = data.Bits(rows, reduction);
-      dots[i].resize(int64_t{rows} * outputs);
-      reference::Dense(x.data(), rows, reduction, w.data(), outputs, dots[i].data());
-      bits[i] = WithStride(x, reduction, weights.a_stride);
-    }
+    const TwoProducts products(&data, path(), rows, reduction, outputs);
+    const DenseWeights& weights = products.weights;
+    const auto& dots = products.dots;
+    const auto& bits = products.bits;
     Guarded<uint32_t> first(bits[0], data.AlignedPlace()), second(bits[1], data.AlignedPlace());
     Guarded<float> scales(data.Floats(rows), data.AnyPlace());
     std::vector<float> sums;

@@ -354,7 +354,7 @@ bool BinaryOp::Prepare(const std::vector<TensorView>& all_inputs, abi::Type outp
   empty_ = elements == 0;
   if (signs.only && has_signs && !has_residual_ && !is_dual()) to_bits_ = FoldIntoThresholds();
   to_levels_ = signs.only && signs.levels && signs.shift != nullptr && !has_residual_ &&
-               has_levels() && MakesLevels() && FoldIntoLevels(*signs.shift);
+               has_levels() && HandsLevels() && FoldIntoLevels(*signs.shift);
   if (to_bits_) PlanBits();
   *output = std::move(shape);
   return true;

@@ -54,7 +54,7 @@ class BinaryOp : public Op {
   Reads reads() const override {
     return shifts_ == kUnshifted ? Reads::kSigns
            : shifts_ == kShifted ? Reads::kShiftedSigns
-           : has_levels() && ReadsLevels() ? Reads::kLevels
+           : has_levels() && HandsLevels() ? Reads::kLevels
                                            : Reads::kFloats;
   }
   bool ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const override;
@@ -70,9 +70,8 @@ class BinaryOp : public Op {
 
   virtual bool ReadAttributes(Attributes* attributes, Error* error) = 0;
 
-  // Whether it can take both bits of a layer of four levels as packed rows, and make them.
-  virtual bool ReadsLevels() const { return false; }
-  virtual bool MakesLevels() const { return false; }
+  // Whether it can take both bits of a layer of four levels as packed rows, and make such rows.
+  virtual bool HandsLevels() const { return false; }
 
   // PreferredStride of an operator that takes bits.
   virtual int64_t PackedStride(int64_t words) const = 0;

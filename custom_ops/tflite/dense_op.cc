@@ -67,8 +67,7 @@ class DenseOp : public BinaryOp {
     return true;
   }
 
-  bool ReadsLevels() const override { return true; }
-  bool MakesLevels() const override { return true; }
+  bool HandsLevels() const override { return true; }
 
   int Reduction() const override { return channels(); }
 
