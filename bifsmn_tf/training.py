@@ -8,6 +8,7 @@ from keras import ops
 
 from bifsmn_tf import _keras_registration, optimizers
 from bifsmn_tf.binarizers.base import Binarizer
+from bifsmn_tf.distillation.ensemble import TeacherEnsemble
 from bifsmn_tf.layers.binarized import binarized_layers
 from bifsmn_tf.models.variables import variables_by_path
 
@@ -20,11 +21,13 @@ def initialize_student(student, teacher):
 
     Args:
         student: Model to change.
-        teacher: Model of the same sizes.
+        teacher: Model of the same sizes; of a `TeacherEnsemble` its first member.
 
     Raises:
         ValueError: If a variable of the teacher has no counterpart of the same shape.
     """
+    if isinstance(teacher, TeacherEnsemble):
+        teacher = teacher.members[0]
     targets = variables_by_path(student)
     sources = variables_by_path(teacher)
     for path, source in sources.items():
@@ -92,7 +95,8 @@ class ThinnableDistiller(keras.Model):
     Args:
         student: A thinnable model: has `switches`, `active_blocks(thin)` and is called as
             `student(x, thin=..., training=..., return_blocks=True)`.
-        teacher: Float model with as many blocks, or None. It is frozen (`trainable = False`).
+        teacher: Float model with as many blocks, a `bifsmn_tf.distillation.TeacherEnsemble` of
+            several, or None. It is frozen (`trainable = False`).
         distillation: How block outputs are compared, e.g. `bifsmn_tf.distillation.HED()`; None
             for no distillation of hidden states.
         gamma: Weight of `distillation` in a switch's loss.

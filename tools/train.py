@@ -61,8 +61,9 @@ def parser():
         "be converted, but a student can --start from it (default %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--teacher", type=Path, metavar="FILE.keras",
-        help="use this teacher instead of training one",
+        "--teacher", type=Path, action="append", metavar="FILE.keras",
+        help="use this teacher instead of training one; given several times, the student learns "
+        "from the mean of their logits, and starts from the first",
     )  # fmt: skip
 
     group = result.add_argument_group("training")
@@ -223,13 +224,13 @@ def _train(arguments):
     out = arguments.out
     teacher = None
     if arguments.teacher is not None:
-        teacher = _common.read_model(arguments.teacher)
+        teacher = _read_teacher(arguments.teacher)
     start = None if arguments.start is None else _common.read_model(arguments.start)
-    digests = {
-        name: _common.digest(path)
-        for name, path in (("teacher", arguments.teacher), ("start", arguments.start))
-        if path is not None
-    }
+    digests = {}
+    if arguments.teacher is not None:
+        digests["teacher"] = "+".join(map(_common.digest, arguments.teacher))
+    if arguments.start is not None:
+        digests["start"] = _common.digest(arguments.start)
     data = SpeechCommands(
         arguments.data,
         arguments.task,
@@ -253,7 +254,7 @@ def _train(arguments):
             _take_weights(model, start, arguments.start)
     out.mkdir(parents=True, exist_ok=True)
     if arguments.restart:
-        _forget(out, keep=(arguments.teacher, arguments.start))
+        _forget(out, keep=(*(arguments.teacher or ()), arguments.start))
 
     settings = {
         "task": arguments.task, "protocol": arguments.protocol, "unknown": arguments.unknown,
@@ -261,8 +262,7 @@ def _train(arguments):
     }  # fmt: skip
     record = {
         "arguments": {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in vars(arguments).items()
+            name: _without_paths(value) for name, value in vars(arguments).items()
         },
         "seed": arguments.seed,
         "labels": list(data.labels),
@@ -329,6 +329,23 @@ def _train(arguments):
     _common.write_json(record, out / "run.json")
     if arguments.json is not None:
         _common.write_json(record, arguments.json)
+
+
+def _read_teacher(paths):
+    """A float network, or several as one."""
+    members = [_common.read_model(path) for path in paths]
+    if len(members) == 1:
+        return members[0]
+    from bifsmn_tf.distillation import TeacherEnsemble
+
+    return TeacherEnsemble(members)
+
+
+def _without_paths(value):
+    """A command line's value as JSON can hold it."""
+    if isinstance(value, list):
+        return [_without_paths(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _take_weights(model, start, path):

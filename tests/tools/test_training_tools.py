@@ -88,6 +88,23 @@ def test_train_and_evaluate_the_second_version(run_folder, tones, tool, tmp_path
     assert "0.25" in capsys.readouterr().out
 
 
+def test_several_teachers(run_folder, tones, tool, tmp_path, capsys):
+    first, second = (run_folder[0] / f"teacher{end}.keras" for end in ("", "_last"))
+    arguments = (
+        "train", tones, tmp_path, "--task", "yes,no", "--variant", "S", "--thin", "1.0",
+        "--epochs", "1", "--batch-size", "32", "--no-jit", "--teacher", first,
+    )  # fmt: skip
+    assert tool(*arguments, "--teacher", second) == 0
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["arguments"]["teacher"] == [str(first), str(second)]
+    capsys.readouterr()
+    # One of them alone is another training.
+    assert tool(*arguments) == 1
+    assert "other settings" in (message := capsys.readouterr().err) and "teacher: " in message
+    assert tool(*arguments, "--teacher", tmp_path / "missing.keras") == 1
+    assert "missing.keras" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--teacher", "--start"])
 def test_a_restart_does_not_remove_what_it_needs(run_folder, tones, tool, tmp_path, option, capsys):
     out = tmp_path / "out"
