@@ -2,6 +2,9 @@
 
 import keras
 
+# What says which features or samples a network reads, where it has it.
+_INPUT = ("num_mels", "num_frames", "num_samples")
+
 
 @keras.saving.register_keras_serializable(package="bifsmn_tf")
 class TeacherEnsemble(keras.Model):
@@ -25,6 +28,7 @@ class TeacherEnsemble(keras.Model):
 
     Call arguments:
         inputs: Features.
+        thin: Only 1.0; present so that networks and ensembles are called alike.
         training: Whether members run in training mode.
         return_blocks: Also return the list of the first member's block outputs.
 
@@ -33,13 +37,15 @@ class TeacherEnsemble(keras.Model):
         student learns from the mean answer of an ensemble.
     """
 
+    switches = (1.0,)
+
     def __init__(self, members, **kwargs):
         super().__init__(**kwargs)
         members = list(members)
         if not members:
             raise ValueError("An ensemble should have one member at least. Received: members=[]")
         first = members[0]
-        for name in ("num_classes", "labels", "num_mels", "num_frames"):
+        for name in ("num_classes", "labels", *_INPUT):
             for number, member in enumerate(members[1:], 2):
                 values = [getattr(network, name, None) for network in (first, member)]
                 if name == "labels":
@@ -54,6 +60,9 @@ class TeacherEnsemble(keras.Model):
         self.members = members
         self.num_classes = first.num_classes
         self.labels = getattr(first, "labels", None)
+        for name in _INPUT:
+            if hasattr(first, name):
+                setattr(self, name, getattr(first, name))
         self.built = True
 
     @property
@@ -70,15 +79,15 @@ class TeacherEnsemble(keras.Model):
         """Nothing to build: the members are complete models."""
         self.built = True
 
-    def call(self, inputs, training=None, return_blocks=False):
+    def call(self, inputs, thin=1.0, training=None, return_blocks=False):
         first, *others = self.members
         blocks = None
         if return_blocks:
-            logits, blocks = first(inputs, training=training, return_blocks=True)
+            logits, blocks = first(inputs, thin=thin, training=training, return_blocks=True)
         else:
-            logits = first(inputs, training=training)
+            logits = first(inputs, thin=thin, training=training)
         for member in others:
-            logits = logits + member(inputs, training=training)
+            logits = logits + member(inputs, thin=thin, training=training)
         logits = logits / len(self.members)
         return (logits, blocks) if return_blocks else logits
 

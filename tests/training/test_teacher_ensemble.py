@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from small_distillers import SHORT, data, distiller, snapshot, student, teacher
 
+from bifsmn_tf import evaluation, models
+from bifsmn_tf.data import SpeechCommands
 from bifsmn_tf.distillation import FID, SoftTargets, TeacherEnsemble
 from bifsmn_tf.training import initialize_student
 
@@ -26,6 +28,22 @@ def test_logits_are_the_mean_and_blocks_those_of_the_first():
         np.testing.assert_array_equal(block, first)
     assert ensemble.compute_output_shape(x.shape) == logits.shape
     assert (ensemble.num_blocks, ensemble.memory_size, ensemble.num_classes) == (4, 8, 3)
+    with pytest.raises(ValueError, match="`thin` should be one of"):
+        ensemble(x, thin=0.5)
+
+
+def test_an_ensemble_is_evaluated_like_a_network(tones):
+    clips = SpeechCommands(tones, ["yes", "no"])
+    members = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        members.append(models.DFSMN(4, variant="S", num_blocks=1, labels=clips.labels))
+    samples, _ = clips.waveforms("validation", dtype="int16")
+    logits = sum(evaluation.scores_of(m, evaluation.inputs_of(m, samples)) for m in members)
+    ensemble = TeacherEnsemble(members)
+    (answers,) = evaluation.answers(ensemble, samples, ensemble.switches)
+    np.testing.assert_array_equal(answers, logits.argmax(axis=-1))
+    assert evaluation.evaluate(ensemble, clips, "validation").switches[0].count == len(samples)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0, 5.0])
