@@ -65,17 +65,20 @@ class Deployed(NamedTuple):
     """A binarized activation as the custom operators make it (docs/ops.md).
 
     Attributes:
-        shifts: None to three values per channel: nothing for sign(x), `(shift,)` for
+        shifts: None to two values per channel: nothing for sign(x), `(shift,)` for
             sign(x - shift), `(shift0, shift1)` for two signs of which the second has the scale of
-            what the first is off by (the terms of `LPB`), `(low, middle, high)` for two signs
-            that tell four levels apart, the second of half the weight of the first (`LSQ`).
+            what the first is off by (the terms of `LPB`).
         offset: None, or one value per channel that is subtracted from the sum.
         scale: What the sum of the signs is multiplied by, before `offset` is subtracted.
+        step: None, or, with one shift, the distance of the borders between four levels: two signs,
+            sign(x - shift) and that of what x exceeds the next border by, of half the weight
+            (`LSQ`).
     """
 
     shifts: tuple = ()
     offset: object = None
     scale: object = 1.0
+    step: object = None
 
 
 class Binarizer:

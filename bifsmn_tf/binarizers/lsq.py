@@ -82,8 +82,7 @@ class LSQ(ScaledSignWeights):
 
     def deployed(self, variables=None):
         threshold, step = (ops.convert_to_tensor(variables[n]) for n in ("threshold", "step"))
-        shifts = (threshold - step, threshold, threshold + step)
-        return Deployed(shifts, -threshold, step)
+        return Deployed((threshold,), -threshold, step, step)
 
     def centre(self, variables, middle, deviation):
         variables["threshold"].assign(middle)

@@ -235,6 +235,9 @@ class Deployment:
                 self._constant((*key, "shift", i), arrange_shift(value_of(value)))
                 for i, value in enumerate(deployed_form(layer).shifts)
             ]
+            step = deployed_form(layer).step
+            if step is not None:
+                constants["step"] = float(value_of(step))
             centre = centre_of(layer)
             if centre is not None:
                 constants["centre"] = self._constant((*key, "centre"), centre)
@@ -285,10 +288,11 @@ def centre_of(layer):
 
 def packed_shift(layer, channels):
     """What a layer's producer of so many channels compares with to hand it bits, or None."""
-    shifts = deployed_form(layer).shifts
+    form = deployed_form(layer)
+    shifts = form.shifts
     if not shifts:
         return np.zeros(channels, np.float32)
-    if len(shifts) > 1 or shifts[0].shape[0] != channels:
+    if len(shifts) > 1 or form.step is not None or shifts[0].shape[0] != channels:
         return None  # needs the values, or its shifts differ within a channel
     return np.asarray(value_of(shifts[0]), np.float32)
 

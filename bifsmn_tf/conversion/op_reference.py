@@ -161,13 +161,14 @@ def _row_mean(magnitudes):
     return _divide(sums[:, 0], count)
 
 
-def _sums(x, channels, shifts, contract, scale):
+def _sums(x, channels, shifts, step, contract, scale):
     """What the operators finish: integer sums, or float sums with a second scale.
 
     Args:
         x: Activations, packed bits only without `shifts`.
         channels: Length of the last axis.
-        shifts: Tensors of that length, none to three.
+        shifts: Tensors of that length, none to two.
+        step: Distance of the borders of four levels, with one shift, or 0.
         contract: Function of signs in the shape of x.
         scale: Function of magnitudes in the shape of x that gives the scale of the second signs
             of two shifts.
@@ -176,16 +177,18 @@ def _sums(x, channels, shifts, contract, scale):
     if not shifts:
         return tf.cast(contract(_signs(x, channels)), tf.int32)
     shifts = [_normal(shift) for shift in shifts]
-    above = _at_least(x, shifts[1] if len(shifts) == 3 else shifts[0])
+    above = _at_least(x, shifts[0])
     first = tf.where(above, 1.0, -1.0)
     sums = tf.cast(contract(first), tf.int32)
-    if len(shifts) == 1:
-        return sums
-    if len(shifts) == 3:
-        second = _at_least(x, tf.where(above, shifts[2], shifts[0]))
+    if step:
+        step = tf.constant(step, tf.float32)
+        low, high = (_normal(shifts[0] + distance) for distance in (-step, step))
+        second = _at_least(x, tf.where(above, high, low))
         second = tf.cast(contract(tf.where(second, 1.0, -1.0)), tf.int32)
         # Both exact, whatever is done to their order.
         return 0.5 * tf.cast(2 * sums + second, tf.float32)
+    if len(shifts) == 1:
+        return sums
     r = _keep(_keep(x - first) - shifts[1])
     second = tf.cast(contract(tf.where(r >= 0, 1.0, -1.0)), tf.int32)
     term = _keep(scale(tf.abs(r)) * tf.cast(second, tf.float32))
@@ -262,7 +265,7 @@ def _centres(centre, x, contract):
     return contract(tf.broadcast_to(tf.cast(_normal(centre), tf.float64), shape))
 
 
-def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0, shifts=0):
+def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0, shifts=0, step=0.0):
     args, shifts, _ = _split_args(args, shifts)
     rank = dense_rank(list(x.shape), x.dtype == tf.int32, channels)
     if rank > 1:
@@ -270,7 +273,7 @@ def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0, shifts=
         x = _reshape(x, x.shape[:-rank], last)
     kernel = _unpack(weights, channels)
     sums = _sums(
-        x, channels, shifts,
+        x, channels, shifts, step,
         contract=lambda signs: tf.matmul(signs, kernel, transpose_b=True),
         scale=lambda magnitudes: _reshape(
             _row_mean(tf.reshape(magnitudes, (-1, channels))), x.shape[:-1], 1
@@ -281,7 +284,7 @@ def dense_body(x, weights, *args, channels, slope=1.0, residual_first=0, shifts=
 
 def conv2d_body(
     x, weights, *args, channels, kernel_h, kernel_w, stride_h=1, stride_w=1, pad_h=0, pad_w=0,
-    slope=1.0, residual_first=0, shifts=0, centre=0,
+    slope=1.0, residual_first=0, shifts=0, step=0.0, centre=0,
 ):
     args, shifts, centre = _split_args(args, shifts, centre)
     height, width = x.shape[1:3]
@@ -306,13 +309,13 @@ def conv2d_body(
         mean = _row_mean(tf.reshape(magnitudes, (-1, height * width * channels)))
         return tf.reshape(mean, (-1, 1, 1, 1))
 
-    sums = _sums(x, channels, shifts, contract, scale)
+    sums = _sums(x, channels, shifts, step, contract, scale)
     return _epilogue(sums, args, slope, residual_first, _centres(centre, x, contract))
 
 
 def memory_body(
     x, weights, *args, channels, look_back=0, stride_back=1, stride_ahead=1, slope=1.0,
-    residual_first=0, shifts=0, centre=0,
+    residual_first=0, shifts=0, step=0.0, centre=0,
 ):
     args, shifts, centre = _split_args(args, shifts, centre)
     outputs = args[0].shape[-1]
@@ -340,7 +343,7 @@ def memory_body(
         total = _ordered_sum(tf.transpose(magnitudes, (1, 0, 2)))
         return repeat(_divide(total[:, tf.newaxis], frames))
 
-    sums = _sums(x, channels, shifts, contract, scale)
+    sums = _sums(x, channels, shifts, step, contract, scale)
     return _epilogue(sums, args, slope, residual_first, _centres(centre, x, contract))
 
 

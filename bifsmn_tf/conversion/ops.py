@@ -25,12 +25,12 @@ Every operator ends in one of two epilogues:
 * two, `(shift0, shift1)`: dual scale. `first = sign(x - shift0)`, `r = (x - first) - shift1`,
   `second = sign(r)`, and the sum is `dot(first) + mean|r| * dot(second)`. The mean is computed
   at run time, over what one output sums, or over time in the memory filter;
-* three, `(low, middle, high)`: four levels. `first = x >= middle`, `second = x >= (high if first
-  else low)`, as signs, and the sum is `dot(first) + dot(second) / 2`.
+* one, and a `step`: four levels. `first = x >= shift`, `second = x >= (shift + step if first else
+  shift - step)`, as signs, and the sum is `dot(first) + dot(second) / 2`.
 
-A `centre`, with two or three shifts, is what a tap adds besides its signs: an x of channel c stands
-for its signs plus `centre[c]`, but a padded one for 0. What the centres of the taps inside sum up
-to, in float64, times the multiplier, is added to the bias of every position of the output.
+A `centre`, with two shifts or a step, is what a tap adds besides its signs: an x of channel c
+stands for its signs plus `centre[c]`, but a padded one for 0. What the centres of the taps inside
+sum up to, in float64, times the multiplier, is added to the bias of every position of the output.
 
 Compiled by XLA (`jit_compile=True`) the float epilogue may contract a product and a sum into one
 rounding; the bits epilogue stays exact there too.
@@ -38,6 +38,7 @@ rounding; the bits epilogue stays exact there too.
 
 import functools
 import inspect
+import numbers
 
 import numpy as np
 import tensorflow as tf
@@ -135,27 +136,39 @@ def _vector(value, name, dtypes, length, op, side="output"):
     return value
 
 
-def _shifts(shifts, x, threshold, channels, op):
-    """Checked shifts as a list."""
+def _shifts(shifts, step, x, threshold, channels, op):
+    """Checked shifts as a list, and the step or 0."""
     shifts = list(shifts)
-    if len(shifts) > 3:
+    if len(shifts) > 2:
         raise ValueError(
-            f"`shifts` of {op} should be at most three tensors. Received: {len(shifts)} of them"
+            f"`shifts` of {op} should be at most two tensors. Received: {len(shifts)} of them"
         )
+    if step is not None:
+        if len(shifts) != 1:
+            raise ValueError(
+                f"`step` of {op} should come with one of `shifts`. Received: {len(shifts)} of them"
+            )
+        least, most = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+        if not isinstance(step, numbers.Real) or not least <= float(step) <= most:
+            raise ValueError(
+                f"`step` of {op} should be positive, finite and not subnormal in float32. "
+                f"Received: step={step!r}"
+            )
     if shifts and x.dtype != tf.float32:
         raise ValueError(
             f"`x` of {op} should be float32 with `shifts`. Received: dtype={x.dtype.name}"
         )
-    if len(shifts) >= 2 and threshold is not None:
+    if (len(shifts) == 2 or step is not None) and threshold is not None:
         raise ValueError(
-            f"{op} with two or three `shifts` should have `multiplier` and `bias` instead of "
+            f"{op} with two `shifts` or a `step` should have `multiplier` and `bias` instead of "
             f"`threshold`. Received: threshold={threshold}"
         )
-    return [_vector(s, "shifts", (tf.float32,), channels, op, "input") for s in shifts]
+    vectors = [_vector(s, "shifts", (tf.float32,), channels, op, "input") for s in shifts]
+    return vectors, 0.0 if step is None else float(np.float32(step))
 
 
 def _call(
-    op, body, x, weights, epilogue, shifts, lead, outputs, attributes, defaults, centre=None
+    op, body, x, weights, epilogue, shifts, step, lead, outputs, attributes, defaults, centre=None
 ):
     """Checks the epilogue, leaves defaults out of the attributes and calls the composite.
 
@@ -199,20 +212,20 @@ def _call(
                 f"`residual_first` of {op} needs a `residual`. Received: residual=None"
             )
     channels = attributes["channels"]
-    shifts = _shifts(shifts, x, threshold, channels, op)
+    shifts, step = _shifts(shifts, step, x, threshold, channels, op)
     last = []
     if centre is not None:
-        if len(shifts) < 2:
+        if len(shifts) < 2 and not step:
             raise ValueError(
-                f"`centre` of {op} should come with two or three `shifts`. Received: "
+                f"`centre` of {op} should come with two `shifts` or a `step`. Received: "
                 f"{len(shifts)} of them"
             )
         last = [_vector(centre, "centre", (tf.float32,), channels, op, "input")]
     attributes = dict(
         attributes, slope=slope, residual_first=int(bool(residual_first)), shifts=len(shifts),
-        centre=len(last),
+        step=step, centre=len(last),
     )
-    defaults = dict(defaults, slope=1.0, residual_first=0, shifts=0, centre=0)
+    defaults = dict(defaults, slope=1.0, residual_first=0, shifts=0, step=0.0, centre=0)
     kept = tuple(
         (key, value)
         for key, value in sorted(attributes.items())
@@ -252,7 +265,7 @@ def _activations(x, op, rank, channels):
 
 def binary_dense(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
-    slope=1.0, residual_first=False, shifts=(),
+    slope=1.0, residual_first=False, shifts=(), step=None,
 ):
     """Binary fully connected layer, the custom operator `BifsmnDense`.
 
@@ -269,7 +282,8 @@ def binary_dense(
         channels: Length of the reduction, 1 to 32767.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
-        shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
+        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
+        step: Distance of the borders of four levels, with one shift (module docstring).
 
     Returns:
         float32 `(..., N)`, or int32 packed bits `(..., ceil(N / 32))`.
@@ -286,7 +300,7 @@ def binary_dense(
     weights = _weights(weights, op, None, words_for(channels), f"{channels} bits per row")
     return _call(
         op, dense_body, x, weights,
-        (multiplier, bias, residual, threshold, slope, residual_first), shifts,
+        (multiplier, bias, residual, threshold, slope, residual_first), shifts, step,
         x.shape[:-trailing], weights.shape[0], {"channels": channels}, {},
     )
 
@@ -294,7 +308,7 @@ def binary_dense(
 def binary_conv2d(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
     kernel_size, strides=(1, 1), padding=(0, 0), slope=1.0, residual_first=False, shifts=(),
-    centre=None,
+    step=None, centre=None,
 ):
     """Binary two-dimensional convolution, the custom operator `BifsmnConv2D`.
 
@@ -313,8 +327,9 @@ def binary_conv2d(
         padding: Zeros added at both ends of height and of width, after binarising.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
-        shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
-        centre: float32 `(channels,)`, with two or three shifts (module docstring).
+        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
+        step: Distance of the borders of four levels, with one shift (module docstring).
+        centre: float32 `(channels,)`, with two shifts or a step (module docstring).
 
     Returns:
         float32 `(B, Ho, Wo, N)`, or int32 packed bits `(B, Ho, Wo, ceil(N / 32))`, with
@@ -344,7 +359,7 @@ def binary_conv2d(
     weights = _weights(weights, op, None, words_for(length), f"{length} bits per row")
     return _call(
         op, conv2d_body, x, weights,
-        (multiplier, bias, residual, threshold, slope, residual_first), shifts,
+        (multiplier, bias, residual, threshold, slope, residual_first), shifts, step,
         [
             x.shape[0],
             (x.shape[1] + 2 * pad_h - kernel_h) // stride_h + 1,
@@ -363,7 +378,7 @@ def binary_conv2d(
 def memory_filter(
     x, weights, multiplier=None, bias=None, residual=None, threshold=None, *, channels,
     look_back=0, stride_back=1, stride_ahead=1, slope=1.0, residual_first=False, shifts=(),
-    centre=None,
+    step=None, centre=None,
 ):
     """Binary FSMN memory filter, the custom operator `BifsmnMemory`.
 
@@ -385,8 +400,9 @@ def memory_filter(
         stride_ahead: Frames between the taps on the future.
         slope: Factor of negative values.
         residual_first: Add the residual before the slope instead of after it.
-        shifts: Up to three float32 `(channels,)`, for a float `x` (module docstring).
-        centre: float32 `(channels,)`, with two or three shifts (module docstring).
+        shifts: Up to two float32 `(channels,)`, for a float `x` (module docstring).
+        step: Distance of the borders of four levels, with one shift (module docstring).
+        centre: float32 `(channels,)`, with two shifts or a step (module docstring).
 
     Returns:
         float32 `(B, T, N)`, or int32 packed bits `(B, T, ceil(N / 32))`.
@@ -414,7 +430,7 @@ def memory_filter(
         )
     return _call(
         op, memory_body, x, weights,
-        (multiplier, bias, residual, threshold, slope, residual_first), shifts,
+        (multiplier, bias, residual, threshold, slope, residual_first), shifts, step,
         x.shape[:2], outputs,
         {
             "channels": channels, "look_back": look_back, "stride_back": stride_back,

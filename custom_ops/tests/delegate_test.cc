@@ -63,7 +63,7 @@ TEST_F(DelegateTest, SingleNodesAgreeWithReference) {
   TestData data(1);
   for (const MakeExample make : kMakers) {
     for (const Epilogue epilogue : kEpilogues) {
-      for (const int kind : {-1, 0, 1, 2, 3}) {  // packed, or so many shifts
+      for (const int kind : {-1, 0, 1, 2, kFourLevels}) {  // packed, or so many shifts
         const bool packed = kind < 0;
         const int shifts = packed ? 0 : kind;
         if (!IsPossible(epilogue, packed, shifts)) continue;
@@ -141,31 +141,34 @@ struct DualStack {
   int x = -1, out = -1;
   std::vector<int> inner;
 
-  explicit DualStack(int shifts) {
+  // `kind` is two shifts, or kFourLevels.
+  explicit DualStack(int kind) {
     TestData data(12);
     const auto floats = [&](int count) {
       return interpreter.AddConstant(abi::kFloat32, {count}, data.Floats(count));
     };
     x = interpreter.AddTensor(abi::kFloat32, {1, 8, 64});
     int at = x;
-    const auto add = [&](const char* name, const std::vector<int>& weights, int shifts,
+    const auto add = [&](const char* name, const std::vector<int>& weights, int kind,
                          int residual, std::vector<Attribute> attributes) {
+      const int shifts = kind == kFourLevels ? 1 : kind;
       std::vector<int> inputs = {
           at, interpreter.AddConstant(abi::kInt32, weights, data.Bits(weights[0], weights[1] * 32)),
           floats(64), floats(64)};
       if (residual >= 0) inputs.push_back(residual);
       for (int i = 0; i < shifts; ++i) inputs.push_back(floats(64));
       if (shifts > 0) attributes.emplace_back("shifts", shifts);
+      if (kind == kFourLevels) attributes.emplace_back("step", 0.5f);
       attributes.emplace_back("channels", 64);
       at = interpreter.AddTensor(abi::kFloat32, {1, 8, 64});
       interpreter.AddNode(name, Pack(attributes), inputs, {at});
       inner.push_back(at);
     };
     add("BifsmnDense", {64, 2}, 0, -1, {});
-    add("BifsmnDense", {64, 2}, shifts, -1, {{"slope", 0.1f}});
-    add("BifsmnMemory", {5, 2}, shifts, x, {{"look_back", 2}});
+    add("BifsmnDense", {64, 2}, kind, -1, {{"slope", 0.1f}});
+    add("BifsmnMemory", {5, 2}, kind, x, {{"look_back", 2}});
     add("BifsmnMemory", {5, 2}, 1, -1, {{"look_back", 2}});
-    add("BifsmnDense", {64, 2}, shifts, inner[2], {{"residual_first", 1}});
+    add("BifsmnDense", {64, 2}, kind, inner[2], {{"residual_first", 1}});
     add("BifsmnDense", {64, 2}, 0, x, {});
     out = at;
   }
@@ -178,9 +181,9 @@ struct DualStack {
 };
 
 TEST_F(DelegateTest, AFusedStackOfLayersOfTwoBitsAgreesWithItsNodesOneByOne) {
-  for (const auto& [shifts, keep_all] : std::vector<std::pair<int, bool>>{
-           {2, false}, {2, true}, {3, false}, {3, true}}) {
-    DualStack fused(shifts), single(shifts);
+  for (const auto& [kind, keep_all] : std::vector<std::pair<int, bool>>{
+           {2, false}, {2, true}, {kFourLevels, false}, {kFourLevels, true}}) {
+    DualStack fused(kind), single(kind);
     std::vector<int> keep;
     if (keep_all) keep = fused.inner;
     ASSERT_EQ(fused.interpreter.Prepare(delegate_, keep), abi::kOk) << fused.interpreter.errors();
@@ -210,8 +213,7 @@ struct LevelsStack {
   explicit LevelsStack(int seed) : data(seed) {
     const int width = InterestingSizes()[data.Int(20, 60)];
     x = interpreter.AddTensor(abi::kFloat32, {2, 9, width});
-    const auto levels = Levels(width);
-    const int wide = Add("BifsmnDense", x, width, 200, levels);
+    const int wide = Add("BifsmnDense", x, width, 200, Levels(width));
     const int inner = Add("BifsmnDense", wide, 200, width, Levels(200));
     const auto of_inner = Levels(width);
     const int left = Add("BifsmnDense", inner, width, 70, of_inner);
@@ -221,30 +223,29 @@ struct LevelsStack {
     const int memory = Add("BifsmnMemory", right, 70, 70, Levels(70));
     const int last = Add("BifsmnDense", memory, 70, 70, Levels(70));
     Add("BifsmnDense", last, 70, 70, Levels(70), last);
-    Add("BifsmnDense", memory, 70, 40, {Floats(70), Floats(70)});
+    Add("BifsmnDense", memory, 70, 40, {{Floats(70), Floats(70)}});
     const int mixed = Add("BifsmnDense", memory, 70, 40, Levels(70));
     Add("BifsmnDense", mixed, 40, 8, Levels(40));
     Add("BifsmnDense", mixed, 40, 8, {});
   }
 
-  std::vector<int> Levels(int count) {
-    // Mostly in order, as networks have them; subnormal ones among them.
-    std::vector<float> middle = data.Floats(count), low = middle, high = middle;
-    const float step = data.Int(0, 4) == 0 ? -0.5f : 0.5f;
-    for (int c = 0; c < count; ++c) low[c] -= step, high[c] += step;
+  struct Shifts {
+    std::vector<int> tensors;
+    float step = 0.0f;
+  };
+
+  Shifts Levels(int count) {
+    std::vector<float> middle = data.Floats(count);
     middle[0] = 1e-42f;
-    std::vector<int> result;
-    for (const auto& values : {low, middle, high}) {
-      result.push_back(interpreter.AddConstant(abi::kFloat32, {count}, values));
-    }
-    return result;
+    return {{interpreter.AddConstant(abi::kFloat32, {count}, middle)},
+            0.25f * static_cast<float>(data.Int(1, 4))};
   }
 
   int Floats(int count) {
     return interpreter.AddConstant(abi::kFloat32, {count}, data.Floats(count));
   }
 
-  int Add(const char* name, int from, int channels, int outputs, const std::vector<int>& shifts,
+  int Add(const char* name, int from, int channels, int outputs, const Shifts& shifts,
           int residual = -1) {
     const bool memory = std::string(name) == "BifsmnMemory";
     const int rows = memory ? 5 : outputs, bits = memory ? outputs : channels;
@@ -254,11 +255,13 @@ struct LevelsStack {
                                 data.Bits(rows, bits)),
         Floats(outputs), Floats(outputs)};
     if (residual >= 0) inputs.push_back(residual);
-    inputs.insert(inputs.end(), shifts.begin(), shifts.end());
+    inputs.insert(inputs.end(), shifts.tensors.begin(), shifts.tensors.end());
     const float slopes[] = {1.0f, 0.25f, 2.0f, -0.1f, 0.0f};
     std::vector<Attribute> attributes = {{"slope", slopes[data.Int(0, 4)]},
                                          {"channels", channels}};
-    if (!shifts.empty()) attributes.emplace_back("shifts", static_cast<int>(shifts.size()));
+    const int count = static_cast<int>(shifts.tensors.size());
+    if (count > 0) attributes.emplace_back("shifts", count);
+    if (shifts.step > 0.0f) attributes.emplace_back("step", shifts.step);
     if (memory) attributes.emplace_back("look_back", 2);
     const int out = interpreter.AddTensor(abi::kFloat32, {2, 9, outputs});
     interpreter.AddNode(name, Pack(attributes), inputs, {out});
@@ -334,8 +337,9 @@ struct ShiftedStack {
   }
 
   int Add(const char* name, int from, const std::vector<int>& weights,
-          const std::vector<int>& shape, int channels, int shifts, int residual = -1,
+          const std::vector<int>& shape, int channels, int kind, int residual = -1,
           std::vector<Attribute> attributes = {}) {
+    const int shifts = kind == kFourLevels ? 1 : kind;
     const int outputs = shape.back();
     int bits = channels;
     if (std::string(name) == "BifsmnMemory") bits = outputs;
@@ -349,6 +353,7 @@ struct ShiftedStack {
       inputs.push_back(shift >= 0 ? shift : Floats(channels, tiny ? 0.0f : 1.0f));
     }
     if (shifts > 0) attributes.emplace_back("shifts", shifts);
+    if (kind == kFourLevels) attributes.emplace_back("step", 0.5f);
     const float slopes[] = {1.0f, 0.25f, 2.0f, -0.1f, 0.0f};
     attributes.emplace_back("slope", slopes[data.Int(0, 4)]);
     attributes.emplace_back("channels", channels);

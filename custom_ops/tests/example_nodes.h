@@ -17,6 +17,7 @@
 #ifndef BIFSMN_TESTS_EXAMPLE_NODES_H_
 #define BIFSMN_TESTS_EXAMPLE_NODES_H_
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ struct Example {
   }
 };
 
+// As a number of shifts: one of them, and a step.
+constexpr int kFourLevels = 3;
+
 namespace internal {
 
 template <typename T>
@@ -72,10 +76,11 @@ struct Read {
   std::vector<uint32_t> first, second;
   std::vector<float> magnitudes;         // of what the first bits are off by
   std::vector<std::vector<float>> shifts;
+  float step = 0.0f;  // of four levels
   std::vector<float> centre;  // or empty
 };
 
-// Random x of (rows, channels), packed or with `shifts` shifts.
+// Random x of (rows, channels), packed or with `shifts` shifts; kFourLevels is one and a step.
 inline Read FillX(Example* e, TestData* data, std::vector<int> shape, int channels, bool packed,
                   int shifts) {
   int64_t rows = 1;
@@ -89,20 +94,29 @@ inline Read FillX(Example* e, TestData* data, std::vector<int> shape, int channe
   } else {
     // A scale of infinity or NaN would say little.
     e->x_floats = shifts == 2 ? data->Floats(rows * channels) : data->Activations(rows * channels);
-    for (int i = 0; i < shifts; ++i) read.shifts.push_back(data->Floats(channels));
-    for (int i = 0; i < shifts; ++i) read.shifts[i][0] = 0.0f;
+    std::vector<std::vector<float>> borders;
+    for (int i = 0; i < std::min(shifts, 2); ++i) borders.push_back(data->Floats(channels));
+    for (auto& border : borders) border[0] = 0.0f;
+    read.shifts = borders;
+    if (shifts == kFourLevels) {
+      read.step = 0.25f * static_cast<float>(data->Int(1, 8));
+      read.shifts.resize(1);
+      borders.assign(3, read.shifts[0]);
+      for (float& value : borders[0]) value -= read.step;
+      for (float& value : borders[2]) value += read.step;
+    }
     read.first.resize(rows * WordsFor(channels));
     read.second = read.first;
     if (shifts == 0) reference::Pack(e->x_floats.data(), rows, channels, read.first.data());
     for (int64_t i = 0; shifts > 0 && i < rows * channels; ++i) {
       const int64_t c = i % channels, word = i / channels * WordsFor(channels) + c / kWordBits;
       const int kind = data->Int(0, 9);
-      if (kind < shifts) e->x_floats[i] = read.shifts[kind][c];
+      if (kind < shifts) e->x_floats[i] = borders[kind][c];
       const reference::Split split =
-          shifts == 3 ? reference::LevelOf(e->x_floats[i], read.shifts[0][c], read.shifts[1][c],
-                                           read.shifts[2][c])
-                      : reference::SplitOf(e->x_floats[i], read.shifts[0][c],
-                                           shifts == 2 ? read.shifts[1][c] : 0.0f);
+          shifts == kFourLevels ? reference::LevelOf(e->x_floats[i], borders[0][c], borders[1][c],
+                                                     borders[2][c])
+                                : reference::SplitOf(e->x_floats[i], borders[0][c],
+                                                     shifts == 2 ? borders[1][c] : 0.0f);
       read.first[word] |= uint32_t{split.first} << (c % kWordBits);
       read.second[word] |= uint32_t{split.second} << (c % kWordBits);
       read.magnitudes.push_back(split.magnitude);
@@ -120,9 +134,9 @@ std::vector<float> Sums(const Read& x, size_t count, const Dots& dots, const Sca
   std::vector<int32_t> first(count), second(count);
   dots(x.first.data(), first.data());
   std::vector<float> sums(first.begin(), first.end());
-  if (x.shifts.size() < 2) return sums;
+  const bool levels = x.step > 0.0f;
+  if (x.shifts.size() < 2 && !levels) return sums;
   dots(x.second.data(), second.data());
-  const bool levels = x.shifts.size() == 3;
   for (size_t i = 0; i < count; ++i) {
     const float of_second = levels ? reference::kLevelScale : scale(i);
     sums[i] = reference::Combine(first[i], second[i], of_second);
@@ -200,6 +214,7 @@ inline void Finish(Example* e, TestData* data, const char* name, Epilogue epilog
         e->interpreter.AddConstant(abi::kFloat32, {static_cast<int>(shift.size())}, shift));
   }
   if (!x.shifts.empty()) attributes.emplace_back("shifts", static_cast<int>(x.shifts.size()));
+  if (x.step > 0.0f) attributes.emplace_back("step", x.step);
   if (!centres.empty()) {
     e->inputs.push_back(e->interpreter.AddConstant(
         abi::kFloat32, {static_cast<int>(x.centre.size())}, x.centre));

@@ -14,6 +14,8 @@
 
 // The registered operators: right answers for sound nodes, clear words for the others.
 
+#include <cfloat>
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -112,7 +114,8 @@ TEST(RegisteredOpTest, IgnoresUnusedBitsOfPackedInput) {
 // Only the host's way with subnormal numbers differs; it stays as it was.
 TEST(RegisteredOpTest, ShiftsDoNotDependOnTheHostsSubnormals) {
   if (!FlushSubnormals::IsKnown()) GTEST_SKIP() << "no such register";
-  for (const int shifts : {1, 2, 3}) {
+  for (const int kind : {1, 2, kFourLevels}) {
+    const int shifts = kind == kFourLevels ? 1 : kind;
     FakeInterpreter interpreter;
     const std::vector<float> ones(1, 1.0f), shift = {0.0f, 1e-45f, 0.0f, -1e-45f};
     const int x = interpreter.AddTensor(abi::kFloat32, {1, 4});
@@ -124,7 +127,9 @@ TEST(RegisteredOpTest, ShiftsDoNotDependOnTheHostsSubnormals) {
       inputs.push_back(interpreter.AddConstant(abi::kFloat32, {4}, shift));
     }
     const int out = interpreter.AddTensor(abi::kFloat32, {1, 1});
-    interpreter.AddNode("BifsmnDense", Pack({{"channels", 4}, {"shifts", shifts}}), inputs, {out});
+    std::vector<Attribute> attributes = {{"channels", 4}, {"shifts", shifts}};
+    if (kind == kFourLevels) attributes.emplace_back("step", 1.0f);
+    interpreter.AddNode("BifsmnDense", Pack(attributes), inputs, {out});
     ASSERT_EQ(interpreter.Prepare(), abi::kOk) << interpreter.errors();
     // Subnormal shifts count as zeros: signs -, +, -, + against +, -, +, -.
     const std::vector<float> values = {-1e-45f, 0.0f, -1e-45f, 1e-45f};
@@ -137,9 +142,37 @@ TEST(RegisteredOpTest, ShiftsDoNotDependOnTheHostsSubnormals) {
         EXPECT_EQ(FlushSubnormals::IsOn(), flushing);
       }
       ASSERT_EQ(status, abi::kOk);
-      // The second signs are the opposite ones, of scale 1, or the same ones, of scale 1/2.
-      const float expected[] = {-3.0f, 1.0f, -5.0f};
-      EXPECT_EQ(interpreter.Data<float>(out)[0], expected[shifts - 1]);
+      // The second signs are the opposite ones, of scale 1 or 1/2.
+      const float expected[] = {-3.0f, 1.0f, -1.0f};
+      EXPECT_EQ(interpreter.Data<float>(out)[0], expected[kind - 1]);
+    }
+  }
+}
+
+// Of four levels a border may be subnormal though neither shift nor step is.
+TEST(RegisteredOpTest, ASubnormalBorderCountsAsZero) {
+  if (!FlushSubnormals::IsKnown()) GTEST_SKIP() << "no such register";
+  for (const float sign : {1.0f, -1.0f}) {
+    FakeInterpreter interpreter;
+    const std::vector<float> one(1, 1.0f), zero(1, 0.0f), shift(1, sign * 1.5f * FLT_MIN);
+    const int x = interpreter.AddTensor(abi::kFloat32, {4, 1});
+    const int weights = interpreter.AddConstant(abi::kInt32, {1, 1}, std::vector<uint32_t>{1});
+    const std::vector<int> inputs = {x, weights, interpreter.AddConstant(abi::kFloat32, {1}, one),
+                                     interpreter.AddConstant(abi::kFloat32, {1}, zero),
+                                     interpreter.AddConstant(abi::kFloat32, {1}, shift)};
+    const int out = interpreter.AddTensor(abi::kFloat32, {4, 1});
+    interpreter.AddNode("BifsmnDense", Pack({{"channels", 1}, {"shifts", 1}, {"step", FLT_MIN}}),
+                        inputs, {out});
+    // The border next to zero is 0 in the place of half of FLT_MIN, of either sign.
+    const std::vector<float> values = {0.0f, 0.25f * FLT_MIN, -0.25f * FLT_MIN, -0.75f * FLT_MIN};
+    const std::vector<float> expected = sign > 0.0f ? std::vector<float>{-0.5f, -0.5f, -1.5f, -1.5f}
+                                                    : std::vector<float>{1.5f, 1.5f, 0.5f, 0.5f};
+    for (const bool flushing : {false, true}) {
+      const FlushSubnormals mode(flushing);
+      ASSERT_EQ(interpreter.Prepare(), abi::kOk) << interpreter.errors();
+      interpreter.SetData(x, values.data(), 16);
+      ASSERT_EQ(interpreter.Invoke(), abi::kOk);
+      EXPECT_EQ(interpreter.Data<float>(out), expected) << flushing;
     }
   }
 }
@@ -362,20 +395,36 @@ TEST(MalformedNodeTest, Shifts) {
     fault.second(f.get());
     ExpectError(f.get(), fault.first);
   }
-  ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 4}}).get(),
-              "\"shifts\" should be from 0 to 3");
-  ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 3}}).get(),
-              "6, 7 or 8 inputs. Received: 5");
-  ExpectError(Sound("BifsmnDense", false, {{"channels", 40}, {"centre", 1}}).get(),
-              "\"centre\" should only be set with two or three shifts. Received: shifts=0");
-  ExpectError(
-      Sound("BifsmnDense", false, {{"channels", 40}, {"shifts", 3}, {"centre", 1}}).get(),
-      "\"centre\" is for operators with padding");
-  ExpectError(
-      Sound("BifsmnMemory", false, {{"channels", 40}, {"shifts", 3}, {"centre", 1}}).get(),
-      "7, 8 or 9 inputs. Received: 5");
+  const auto refused = [](const char* op, const std::vector<Attribute>& others,
+                          const char* message) {
+    std::vector<Attribute> attributes = {{"channels", 40}};
+    attributes.insert(attributes.end(), others.begin(), others.end());
+    ExpectError(Sound(op, false, attributes).get(), message);
+  };
+  refused("BifsmnDense", {{"shifts", 3}}, "\"shifts\" should be from 0 to 2");
+  const char* too_few = "4 or 5 inputs (x, weights, multiplier, bias[, residual]). Received: 3";
+  refused("BifsmnDense", {{"shifts", 2}}, too_few);
+  refused("BifsmnDense", {{"step", 1.0f}},
+          "\"step\" should only be set with one shift. Received: shifts=0");
+  refused("BifsmnDense", {{"shifts", 2}, {"step", 1.0f}},
+          "\"step\" should only be set with one shift. Received: shifts=2");
+  for (const float step : {0.0f, -1.0f, 1e-40f}) {
+    refused("BifsmnDense", {{"shifts", 1}, {"step", step}},
+            "\"step\" should be positive and not subnormal. Received: ");
+  }
+  refused("BifsmnDense", {{"shifts", 1}, {"step", INFINITY}},
+          "\"step\" should be a finite float32");
+  refused("BifsmnDense", {{"shifts", 1}, {"step", 1}}, "\"step\" should be a float");
+  for (const int shifts : {0, 1}) {
+    refused("BifsmnDense", {{"shifts", shifts}, {"centre", 1}},
+            "\"centre\" should only be set with two shifts or a step. Received: shifts=");
+  }
+  const std::vector<Attribute> centred = {{"shifts", 1}, {"step", 1.0f}, {"centre", 1}};
+  refused("BifsmnDense", centred, "\"centre\" is for operators with padding");
+  refused("BifsmnMemory", centred, too_few);
 
-  for (const int shifts : {2, 3}) {
+  for (const int kind : {2, kFourLevels}) {
+    const int shifts = kind == kFourLevels ? 1 : kind;
     FakeInterpreter f;
     const std::vector<float> shift(8, 0.0f);
     std::vector<int> inputs = {f.AddTensor(abi::kFloat32, {1, 8}),
@@ -383,7 +432,9 @@ TEST(MalformedNodeTest, Shifts) {
                                f.AddConstant(abi::kInt16, {1}, std::vector<int16_t>{0})};
     for (int i = 0; i < shifts; ++i) inputs.push_back(f.AddConstant(abi::kFloat32, {8}, shift));
     const int out = f.AddTensor(abi::kInt32, {1, 1});
-    f.AddNode("BifsmnDense", Pack({{"channels", 8}, {"shifts", shifts}}), inputs, {out});
+    std::vector<Attribute> attributes = {{"channels", 8}, {"shifts", shifts}};
+    if (kind == kFourLevels) attributes.emplace_back("step", 1.0f);
+    f.AddNode("BifsmnDense", Pack(attributes), inputs, {out});
     ExpectError(&f, "should have a float32 multiplier and bias. Received: int16");
   }
 }

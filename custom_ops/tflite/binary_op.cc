@@ -76,6 +76,9 @@ bool CheckReals(const TensorView& view, const char* name, Error* error) {
   return CheckConstant(view, name, view.type, 1, error);
 }
 
+// So no difference from a shift is subnormal, in any host.
+float Normal(float shift) { return std::fabs(shift) < FLT_MIN ? 0.0f : shift; }
+
 bool CheckShift(const TensorView& view, const char* name, int channels, std::vector<float>* shift,
                 Error* error) {
   if (!CheckConstant(view, name, abi::kFloat32, 1, error)) return false;
@@ -89,8 +92,7 @@ bool CheckShift(const TensorView& view, const char* name, int channels, std::vec
     if (!std::isfinite(value)) {
       return error->Set("%s should be finite. Received: %g for channel %d", name, value, c);
     }
-    // So no difference from a shift is subnormal, in any host.
-    if (std::fabs(value) < FLT_MIN) value = 0.0f;
+    value = Normal(value);
   }
   return true;
 }
@@ -100,18 +102,31 @@ bool CheckShift(const TensorView& view, const char* name, int channels, std::vec
 bool BinaryOp::Init(const void* options, size_t length, Error* error) {
   Attributes attributes;
   int residual_first = 0, centre = 0;
+  float step = NAN;
   if (!attributes.Parse(options, length, error) ||
       !attributes.TakeInt("channels", true, 1, kMaxReduction, &channels_, error) ||
       !attributes.TakeFloat("slope", &slope_, error) ||
       !attributes.TakeInt("residual_first", false, 0, 1, &residual_first, error) ||
-      !attributes.TakeInt("shifts", false, kUnshifted, kFourLevels, &shifts_, error) ||
+      !attributes.TakeInt("shifts", false, kUnshifted, kDualScale, &shifts_, error) ||
+      !attributes.TakeFloat("step", &step, error) ||
       !attributes.TakeInt("centre", false, 0, 1, &centre, error)) {
     return false;
   }
+  if (!std::isnan(step)) {
+    if (shifts_ != kShifted) {
+      return error->Set("attribute \"step\" should only be set with one shift. Received: shifts=%d",
+                        shifts_);
+    }
+    if (!(step >= FLT_MIN)) {
+      return error->Set("attribute \"step\" should be positive and not subnormal. Received: %g",
+                        step);
+    }
+    step_ = step;
+  }
   has_centre_ = centre != 0;
   if (has_centre_ && !is_dual()) {
-    return error->Set("attribute \"centre\" should only be set with two or three shifts. Received: "
-                      "shifts=%d", shifts_);
+    return error->Set("attribute \"centre\" should only be set with two shifts or a step. "
+                      "Received: shifts=%d", shifts_);
   }
   residual_first_ = residual_first != 0;
   return ReadAttributes(&attributes, error) && attributes.ExpectEmpty(error);
@@ -173,33 +188,39 @@ bool BinaryOp::PrepareShifts(const TensorView& x, const std::vector<TensorView>&
                       TypeName(x.type));
   }
   if (is_dual() && to_bits_) {
-    return error->Set("a node with shifts=%d should have a float32 multiplier and bias. Received: "
-                      "int16 thresholds", shifts_);
+    return error->Set("a node with two shifts or a step should have a float32 multiplier and bias. "
+                      "Received: int16 thresholds");
   }
   for (size_t i = 0; i < shifts.size(); ++i) {
     std::vector<float> values;
     const bool is_centre = static_cast<int>(i) == shifts_;
     const char* name = is_centre ? "centre" : "shift";
     if (!CheckShift(shifts[i], name, channels_, &values, error)) return false;
-    AlignedBuffer<float>& to = is_centre ? centre_ : shift_[i];
-    to.Assign((channels_ + kEndBlock - 1) / kEndBlock * kEndBlock);
-    std::copy(values.begin(), values.end(), to.data());
+    const bool is_middle = has_levels() && !is_centre;
+    if (is_middle) values = Borders(values);
+    for (int part = 0; part < (is_middle ? 3 : 1); ++part) {
+      AlignedBuffer<float>& to = is_centre ? centre_ : shift_[i + part];
+      to.Assign((channels_ + kEndBlock - 1) / kEndBlock * kEndBlock);
+      std::copy_n(values.begin() + part * channels_, channels_, to.data());
+    }
   }
   return true;
 }
 
+std::vector<float> BinaryOp::Borders(const std::vector<float>& middle) const {
+  std::vector<float> result;
+  for (const float step : {-step_, 0.0f, step_}) {
+    for (const float value : middle) result.push_back(Normal(value + step));
+  }
+  return result;
+}
+
 bool BinaryOp::ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const {
   Error ignored;
-  if (shifts_ != kShifted && shifts_ != kFourLevels) return false;
-  const int count = ShiftInputs();
-  if (static_cast<int>(inputs.size()) < count) return false;
-  shift->clear();
-  for (int i = 0; i < shifts_; ++i) {
-    std::vector<float> values;
-    const TensorView& input = inputs[inputs.size() - count + i];
-    if (!CheckShift(input, "shift", channels_, &values, &ignored)) return false;
-    shift->insert(shift->end(), values.begin(), values.end());
-  }
+  const size_t count = ShiftInputs();
+  if (shifts_ != kShifted || inputs.size() < count) return false;
+  if (!CheckShift(inputs[inputs.size() - count], "shift", channels_, shift, &ignored)) return false;
+  if (has_levels()) *shift = Borders(*shift);
   return true;
 }
 

@@ -36,9 +36,10 @@ class BinaryOp : public Op {
   enum Input { kX = 0, kWeights = 1, kMultiplier = 2, kThreshold = 2, kBias = 3, kResidual = 4 };
 
   // How an operator turns floats into signs: those of x, those of x - shift, or two signs, the
-  // second with a scale that is computed at run time (dual scale) or with kLevelScale (four
-  // levels). The shifts are its last inputs, as many as the value says; only a centre follows.
-  enum Shifts { kUnshifted = 0, kShifted = 1, kDualScale = 2, kFourLevels = 3 };
+  // second with a scale that is computed at run time. One shift and a step are four levels: two
+  // signs, the second with kLevelScale. The shifts are its last inputs, as many as the value says;
+  // only a centre follows.
+  enum Shifts { kUnshifted = 0, kShifted = 1, kDualScale = 2 };
 
   bool Init(const void* options, size_t length, Error* error) override;
 
@@ -52,10 +53,10 @@ class BinaryOp : public Op {
   int outputs() const override { return outputs_; }
   bool has_residual() const override { return has_residual_; }
   Reads reads() const override {
+    if (has_levels()) return HandsLevels() ? Reads::kLevels : Reads::kFloats;
     return shifts_ == kUnshifted ? Reads::kSigns
            : shifts_ == kShifted ? Reads::kShiftedSigns
-           : has_levels() && HandsLevels() ? Reads::kLevels
-                                           : Reads::kFloats;
+                                 : Reads::kFloats;
   }
   bool ReadShift(const std::vector<TensorView>& inputs, std::vector<float>* shift) const override;
   // -1 if the rows are flattened and have unused bits.
@@ -132,8 +133,8 @@ class BinaryOp : public Op {
 
   bool x_is_float() const { return x_is_float_; }
   // Whether x is read as two signs.
-  bool is_dual() const { return shifts_ == kDualScale || shifts_ == kFourLevels; }
-  bool has_levels() const { return shifts_ == kFourLevels; }
+  bool is_dual() const { return shifts_ == kDualScale || has_levels(); }
+  bool has_levels() const { return step_ > 0.0f; }
   // Whether taps inside have a centre besides their signs: then every position has a bias of its
   // own, that of the taps inside.
   bool has_centre() const { return has_centre_; }
@@ -142,7 +143,8 @@ class BinaryOp : public Op {
   float BiasWith(double sum, int n) const {
     return static_cast<float>(double{bias_[n]} + double{multiplier_[n]} * sum);
   }
-  // One per input channel, as the kernels want them.
+  // One per input channel, as the kernels want them: those of the inputs, or, of four levels, the
+  // borders between these, ascending.
   const AlignedBuffer<float>& shift(int index) const { return shift_[index]; }
 
   // Writes `rows` rows of `bits` activations each, of one scale, as clean packed rows, from row `first` of x on.
@@ -157,6 +159,8 @@ class BinaryOp : public Op {
   bool PrepareEpilogue(const std::vector<TensorView>& inputs, abi::Type output_type, Error* error);
   // `shifts` are the last inputs, the centre being the very last. After PrepareEpilogue.
   bool PrepareShifts(const TensorView& x, const std::vector<TensorView>& shifts, Error* error);
+  // The borders between four levels around `middle`: all the lowest ones, then the middle ones, ...
+  std::vector<float> Borders(const std::vector<float>& middle) const;
   // How many there are.
   int ShiftInputs() const { return shifts_ + (has_centre_ ? 1 : 0); }
   // Whether signs can be had as wanted. After PrepareEpilogue.
@@ -185,7 +189,8 @@ class BinaryOp : public Op {
   bool residual_first_ = false;
   bool has_residual_ = false;
   int shifts_ = kUnshifted;
-  AlignedBuffer<float> shift_[kFourLevels];
+  float step_ = 0.0f;  // between the borders of four levels; 0 for none
+  AlignedBuffer<float> shift_[3];
   bool has_centre_ = false;
   AlignedBuffer<float> centre_;
   int64_t sign_parts_ = 1;

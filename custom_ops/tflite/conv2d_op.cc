@@ -363,7 +363,7 @@ class Conv2DOp : public BinaryOp {
   AlignedBuffer<uint32_t> bits_;
   // Of a layer of two bits: shifts of `period_` values in a row, and the bits without gaps.
   int64_t period_ = 0;
-  AlignedBuffer<float> tiled_[kFourLevels];
+  AlignedBuffer<float> tiled_[3];
   AlignedBuffer<uint32_t> flat_[2];
   AlignedBuffer<float> biases_;  // with a centre: (classes, padded())
 };

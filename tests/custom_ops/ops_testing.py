@@ -110,14 +110,13 @@ class Operands:
         at_shift = np.broadcast_to(shifts[0], x.shape)
         return (np.where(self.random.random(x.shape) < 0.1, at_shift, x), *shifts)
 
-    def levels(self, channels, *lead, sort=True):
-        """Activations of a layer of four levels, some at a shift, with its three shifts."""
-        shifts = np.stack([self.scales(channels) for _ in range(3)])
-        shifts = list(np.sort(shifts, axis=0) if sort else shifts)
+    def levels(self, channels, *lead):
+        """Activations of a layer of four levels, some at a border, and the layer's arguments."""
+        shift, step = self.scales(channels), np.float32(self.random.uniform(0.25, 1.5))
         x = self.random.normal(size=(*lead, channels)).astype(np.float32)
-        for shift in shifts:
-            x = np.where(self.random.random(x.shape) < 0.05, shift, x)
-        return x, shifts
+        for border in (shift - step, shift, shift + step):
+            x = np.where(self.random.random(x.shape) < 0.05, border, x)
+        return x, {"shifts": (shift,), "step": step}
 
     def epilogue(self, kind, outputs, reduction, shape):
         """Arguments of one epilogue; `shape` is the output's without its channels."""

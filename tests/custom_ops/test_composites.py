@@ -320,23 +320,24 @@ def test_dual_scale_memory(multiple, kind):
     assert same_bits(result, finish_float(value, **epilogue))
 
 
-def levels(x, low, middle, high):
+def levels(x, shifts, step):
     """Signs of both terms."""
+    (middle,) = shifts
     above = x >= middle
-    return np.where(above, 1, -1), np.where(x >= np.where(above, high, low), 1, -1)
+    second = x >= np.where(above, middle + step, middle - step)
+    return np.where(above, 1, -1), np.where(second, 1, -1)
 
 
 @pytest.mark.parametrize("kind", DUAL_EPILOGUES)
-@pytest.mark.parametrize("sort", [True, False])
-def test_four_levels_of_a_dense_layer(sort, kind):
+def test_four_levels_of_a_dense_layer(kind):
     make = Operands(14)
-    x, shifts = make.levels(70, 2, 9, sort=sort)
+    x, four_levels = make.levels(70, 2, 9)
     weights = make.signs(40, 70)
     epilogue = make.epilogue(kind, 40, 70, (2, 9))
-    first, second = levels(x, *shifts)
+    first, second = levels(x, **four_levels)
     value = (first @ weights.T + 0.5 * (second @ weights.T)).astype(np.float32)
     result = ops.binary_dense(
-        x, ops.pack_bits(weights), channels=70, shifts=shifts, **epilogue
+        x, ops.pack_bits(weights), channels=70, **four_levels, **epilogue
     )
     assert same_bits(result, finish_float(value, **epilogue))
 
@@ -344,10 +345,10 @@ def test_four_levels_of_a_dense_layer(sort, kind):
 def test_four_levels_are_those_of_a_quantizer():
     threshold, step = 0.3, 0.75
     x = np.linspace(-3, 3, 97, dtype=np.float32).reshape(-1, 1)
-    shifts = [np.full(1, threshold + i * step, np.float32) for i in (-1, 0, 1)]
     value = ops.binary_dense(
-        x, ops.pack_bits(np.ones((1, 1))), channels=1, shifts=shifts,
-        multiplier=np.full(1, step, "f"), bias=np.full(1, threshold, "f"),
+        x, ops.pack_bits(np.ones((1, 1))), channels=1,
+        shifts=[np.full(1, threshold, "f")], step=step, multiplier=np.full(1, step, "f"),
+        bias=np.full(1, threshold, "f"),
     ).numpy()
     steps = np.clip(np.floor((x - threshold) / step), -2, 1) + 0.5
     np.testing.assert_allclose(value, threshold + step * steps, atol=1e-6)
@@ -357,7 +358,7 @@ def test_four_levels_are_those_of_a_quantizer():
 def test_a_centre_of_memory_taps_inside(multiple):
     make = Operands(15)
     frames, channels, outputs = 6, 33, 33 * multiple
-    x, shifts = make.levels(channels, 2, frames)
+    x, four_levels = make.levels(channels, 2, frames)
     centre = make.scales(channels)
     weights = make.signs(4, outputs).astype(np.float64)
     epilogue = make.epilogue("slope", outputs, 4, (2, frames))
@@ -366,12 +367,12 @@ def test_a_centre_of_memory_taps_inside(multiple):
         values = np.pad(np.repeat(values, multiple, axis=-1), [(0, 0), (1, 2), (0, 0)])
         return sum(values[:, tap : tap + frames] * weights[tap] for tap in range(4))
 
-    first, second = levels(x, *shifts)
+    first, second = levels(x, **four_levels)
     expected = finish_float(
         filtered(first + 0.5 * second + centre.astype(np.float64)), **epilogue
     )
     result = ops.memory_filter(
-        x, ops.pack_bits(weights), channels=channels, look_back=1, shifts=shifts, centre=centre,
+        x, ops.pack_bits(weights), channels=channels, look_back=1, centre=centre, **four_levels,
         **epilogue,
     )
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
@@ -380,17 +381,17 @@ def test_a_centre_of_memory_taps_inside(multiple):
 @pytest.mark.parametrize("channels", [5, 32])
 def test_a_centre_of_convolution_taps_inside(channels):
     make = Operands(channels)
-    x, shifts = make.levels(channels, 2, 7, 6)
+    x, four_levels = make.levels(channels, 2, 7, 6)
     centre = make.scales(channels)
     weights = make.signs(9, 3, 3, channels).astype(np.float64)
     epilogue = make.epilogue("slope", 9, 9 * channels, (2, 4, 6))
-    first, second = levels(x, *shifts)
+    first, second = levels(x, **four_levels)
     values = first + 0.5 * second + centre.astype(np.float64)
     values = tf.constant(np.pad(values, [(0, 0), (1, 1), (1, 1), (0, 0)]))
     sums = tf.nn.conv2d(values, weights.transpose(1, 2, 3, 0), (1, 2, 1, 1), "VALID").numpy()
     result = ops.binary_conv2d(
         x, ops.pack_bits(weights.reshape(9, -1)), channels=channels, kernel_size=(3, 3),
-        strides=(2, 1), padding=(1, 1), shifts=shifts, centre=centre, **epilogue,
+        strides=(2, 1), padding=(1, 1), centre=centre, **four_levels, **epilogue,
     )
     np.testing.assert_allclose(result, finish_float(sums, **epilogue), rtol=1e-5, atol=1e-4)
 
@@ -417,27 +418,53 @@ def test_a_subnormal_shift_is_zero_and_a_subnormal_number_is_not():
     assert ops.binary_dense(x, weights, shifts=(shift,), **arguments).numpy() == -4
     # The second signs are the opposite ones, of scale 1.
     assert ops.binary_dense(x, weights, shifts=(shift, shift), **arguments).numpy() == 0
+    # The same of scale 1/2.
+    assert ops.binary_dense(x, weights, shifts=(shift,), step=1.0, **arguments).numpy() == -2
+
+
+def test_a_subnormal_border_is_zero():
+    tiny = np.finfo(np.float32).tiny
+    x = tiny * np.array([[0.0], [0.25], [-0.25], [-0.75]], np.float32)
+    arguments = {"channels": 1, "multiplier": np.ones(1, "f"), "bias": np.zeros(1, "f")}
+    for sign, expected in ((1, [-0.5, -0.5, -1.5, -1.5]), (-1, [1.5, 1.5, 0.5, 0.5])):
+        result = ops.binary_dense(
+            x, ops.pack_bits(np.ones((1, 1))), shifts=(np.full(1, sign * 1.5 * tiny, "f"),),
+            step=tiny, **arguments,
+        )
+        np.testing.assert_array_equal(result[:, 0], expected)
 
 
 SHIFT_ERRORS = {
-    "at most three tensors": {"shifts": [np.zeros(40, "f")] * 4},
+    "at most two tensors": {"shifts": [np.zeros(40, "f")] * 3},
     r"should have shape \(40,\), one entry per input channel": {"shifts": [np.zeros(6, "f")]},
     "should be float32 with `shifts`": {
         "x": np.zeros((4, 2), np.int32), "shifts": [np.zeros(40, "f")]
     },
-    "with two or three `shifts` should have": {
+    "with two `shifts` or a `step` should have": {
         "shifts": [np.zeros(40, "f")] * 2, "threshold": np.zeros(6, np.int16),
     },
     "instead of `threshold`": {
-        "shifts": [np.zeros(40, "f")] * 3, "threshold": np.zeros(6, np.int16),
+        "shifts": [np.zeros(40, "f")], "step": 1.0, "threshold": np.zeros(6, np.int16),
     },
+    "`step` of .* should come with one of `shifts`": {"step": 1.0},
+    "should come with one of `shifts`": {"shifts": [np.zeros(40, "f")] * 2, "step": 1.0},
 }
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, 1e-40, np.inf, np.nan, 1e39, "1"])
+def test_a_bad_step_is_named(step):
+    make = Operands(8)
+    with pytest.raises(ValueError, match=r"`step` of BifsmnDense should be .* Received: step="):
+        ops.binary_dense(
+            make.floats(4, 40), make.bits(6, 40), np.ones(6, "f"), np.ones(6, "f"), channels=40,
+            shifts=[np.zeros(40, "f")], step=step,
+        )
 
 
 @pytest.mark.parametrize("shifts", [0, 1])
 def test_a_centre_needs_two_bits(shifts):
     make = Operands(7)
-    with pytest.raises(ValueError, match="`centre` of BifsmnMemory should come with two or three"):
+    with pytest.raises(ValueError, match="`centre` of BifsmnMemory should come with two `sh"):
         ops.memory_filter(
             make.floats(1, 4, 40), make.bits(3, 40), np.ones(40, "f"), np.ones(40, "f"),
             channels=40, shifts=[np.zeros(40, "f")] * shifts, centre=np.ones(40, "f"),

@@ -76,9 +76,9 @@ def shifted_cases():
                 channels=channels, shifts=shifts[:count], **arguments,
                 **make.epilogue(kind, outputs, weights[1], lead),
             )
-        x, shifts = make.levels(channels, *shape)
+        x, four_levels = make.levels(channels, *shape)
         cases.add(
-            op, x, weights=make.bits(*weights), channels=channels, shifts=shifts, **arguments,
+            op, x, weights=make.bits(*weights), channels=channels, **four_levels, **arguments,
             **make.epilogue(kinds[(i + 1) % len(kinds)], outputs, weights[1], lead),
             **({} if op is ops.binary_dense else {"centre": make.scales(channels)}),
         )

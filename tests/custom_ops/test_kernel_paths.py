@@ -54,10 +54,10 @@ def network(x):
         y = ops.binary_dense(y, make.bits(100, 100), channels=100, shifts=(shift0, shift1)[: i + 1],
                              **make.epilogue("slope", 100, 100, ()))
         outputs[f"dual{i}"] = y
-    shifts = [np.full(100, i, np.float32) for i in (-1.0, 0.25, 1.5)]
+    four_levels = {"shifts": (np.full(100, 0.25, np.float32),), "step": 1.25}
     y = ops.memory_filter(y, make.bits(5, 100), channels=100, residual=y, look_back=2,
-                          shifts=shifts, **make.epilogue("slope", 100, 5, ()))
-    outputs["levels"] = ops.binary_dense(y, make.bits(100, 100), channels=100, shifts=shifts,
+                          **four_levels, **make.epilogue("slope", 100, 5, ()))
+    outputs["levels"] = ops.binary_dense(y, make.bits(100, 100), channels=100, **four_levels,
                                          **make.epilogue("slope", 100, 100, ()))
     return outputs
 

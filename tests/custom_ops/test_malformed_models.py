@@ -148,7 +148,11 @@ DAMAGES = {
     "a residual for a shift": (
         lambda e: e.attributes(1, shifts=1), "x should be float32 with shifts=1"),
     "more shifts than there are": (
-        lambda e: e.attributes(0, shifts=4), '"shifts" should be from 0 to 3'),
+        lambda e: e.attributes(0, shifts=3), '"shifts" should be from 0 to 2'),
+    "a step without a shift": (
+        lambda e: e.attributes(0, step=1.0), '"step" should only be set with one shift'),
+    "a step that is none": (
+        lambda e: e.attributes(1, shifts=1, step=-1.0), '"step" should be positive'),
     "too few taps": (lambda e: e.attributes(1, look_back=5), "more taps than look_back=5"),
 }
 
