@@ -14,6 +14,34 @@ _MARGIN = 1.5
 _FALLING = 0.8
 
 
+def freezable_layers(model):
+    """The layers of a model whose signs can be frozen.
+
+    Args:
+        model: Keras model.
+
+    Returns:
+        List of layers.
+
+    Raises:
+        ValueError: If the model has no binarized layer or a binarizer that gives weights of
+            all sizes a gradient.
+    """
+    layers = binarized_layers(model)
+    if not layers:
+        raise ValueError(
+            "`SignFreezing` needs a model with binarized layers. "
+            f"Received: {type(model).__name__}"
+        )
+    for layer in layers:
+        if _window(layer) is None:
+            raise ValueError(
+                "`SignFreezing` needs a binarizer whose surrogate has no gradient for large "
+                f"weights. Received: {layer.binarizer.name}"
+            )
+    return layers
+
+
 class SignFreezing(keras.callbacks.Callback):
     r"""Freezes 1-bit weights that keep changing their sign, each at the sign it had most often.
 
@@ -68,18 +96,7 @@ class SignFreezing(keras.callbacks.Callback):
         return self.highest + (self.lowest - self.highest) * progress
 
     def on_train_begin(self, logs=None):
-        self._layers = binarized_layers(self.model)
-        if not self._layers:
-            raise ValueError(
-                "`SignFreezing` needs a model with binarized layers. "
-                f"Received: {type(self.model).__name__}"
-            )
-        for layer in self._layers:
-            if _window(layer) is None:
-                raise ValueError(
-                    "`SignFreezing` needs a binarizer whose surrogate has no gradient for large "
-                    f"weights. Received: {layer.binarizer.name}"
-                )
+        self._layers = freezable_layers(self.model)
         self._steps = self.params.get("steps")
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -13,15 +13,15 @@ from bifsmn_tf.layers.binarized import binarized_layers
 from bifsmn_tf.models.variables import variables_by_path
 
 
-def initialize_student(student, teacher):
-    """Copies a float teacher's weights into a binarized student, by name.
-
-    Everything the teacher has and the student has in the same shape is copied; switches other
-    than the first and slopes that the teacher lacks keep their values.
+def matching_variables(student, teacher):
+    """The variables of a student that a float teacher's weights belong into.
 
     Args:
-        student: Model to change.
+        student: Binarized model.
         teacher: Model of the same sizes; of a `TeacherEnsemble` its first member.
+
+    Returns:
+        List of pairs of Keras variables, the student's and the teacher's.
 
     Raises:
         ValueError: If a variable of the teacher has no counterpart of the same shape.
@@ -37,8 +37,24 @@ def initialize_student(student, teacher):
                 "Student and teacher should have the same sizes. Received: teacher's "
                 f"{path} of shape {tuple(source.shape)}, student: {found}"
             )
-    for path, source in sources.items():
-        targets[path].assign(source)
+    return [(targets[path], source) for path, source in sources.items()]
+
+
+def initialize_student(student, teacher):
+    """Copies a float teacher's weights into a binarized student, by name.
+
+    Everything the teacher has and the student has in the same shape is copied; switches other
+    than the first and slopes that the teacher lacks keep their values.
+
+    Args:
+        student: Model to change.
+        teacher: Model of the same sizes; of a `TeacherEnsemble` its first member.
+
+    Raises:
+        ValueError: If a variable of the teacher has no counterpart of the same shape.
+    """
+    for target, source in matching_variables(student, teacher):
+        target.assign(source)
 
 
 class BinarizerSchedule(keras.callbacks.Callback):

@@ -1,8 +1,11 @@
-"""Files appear completely or not at all."""
+"""Files appear completely or not at all, and folders have one writer."""
+
+import subprocess
+import sys
 
 import pytest
 
-from bifsmn_tf.files import replacing
+from bifsmn_tf.files import held, replacing
 
 
 def test_replaces_at_the_end(tmp_path):
@@ -32,3 +35,19 @@ def test_file_in_place_of_the_folder(tmp_path):
         with replacing(tmp_path / "a" / "b.txt"):
             pass
     assert (tmp_path / "a").read_text() == "no folder"
+
+
+def test_a_folder_has_one_writer(tmp_path):
+    folder = tmp_path / "new"
+    words = f"from bifsmn_tf.files import held\nwith held({str(folder)!r}): print('mine')"
+
+    def other():
+        return subprocess.run([sys.executable, "-c", words], capture_output=True, text=True)
+
+    with pytest.raises(KeyError):
+        with held(folder):
+            refused = other()
+            assert refused.returncode != 0
+            assert "one training at a time. Received: " in refused.stderr
+            raise KeyError
+    assert other().stdout == "mine\n"  # whoever ends, however, lets go

@@ -255,8 +255,14 @@ def test_another_search_in_the_same_folder_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="method: random then, hyperband now"):
         tuning.Search(*arguments[:3])
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
-    tuning.Search.forget(tmp_path)
-    tuning.Search(*arguments[:3])
+    # Forgotten when the trainings begin, not before.
+    other = tuning.Search(subject, space_of(subject, "mixup"), tmp_path, "random", 1, restart=True)
+    with pytest.raises(ValueError, match="all epochs"):
+        tuning.Search(*arguments[:3], "hyperband", 2, restart=True)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+    assert len(other.run()) == 2
+    with pytest.raises(ValueError, match="space: .*mixup.* now|space: .*now"):
+        tuning.Search(*arguments)
 
 
 def test_a_damaged_trial_is_reported(data, tmp_path):

@@ -293,6 +293,35 @@ def read_model(path):
     return model
 
 
+def read_teacher(paths):
+    """Loads a float network, or several as one teacher.
+
+    Args:
+        paths: Sequence of `.keras` files.
+
+    Returns:
+        The Keras model; of several files a `bifsmn_tf.distillation.TeacherEnsemble`.
+
+    Raises:
+        FileNotFoundError: If one is missing.
+        ValueError: If one holds no float network of this package, or they do not fit each other.
+    """
+    members = []
+    for path in paths:
+        members.append(read_model(path))
+        binarizer = getattr(members[-1], "binarizer", None)
+        if binarizer is not None:
+            raise ValueError(
+                f"--teacher should be a float network. Received: {path}, a "
+                f"{type(members[-1]).__name__} with binarizer {binarizer.name!r}"
+            )
+    if len(members) == 1:
+        return members[0]
+    from bifsmn_tf.distillation import TeacherEnsemble
+
+    return TeacherEnsemble(members)
+
+
 def open_tflite(path_or_bytes):
     """Opens a converted model for one thread, without the interpreter's announcements.
 

@@ -173,9 +173,11 @@ def _train(arguments):
     from bifsmn_tf.data import SpeechCommands
 
     student = recipes.STUDENTS[arguments.model]
-    arguments.distillation = arguments.distillation or student.distillation
-    paper = arguments.recipe == "paper"
-    arguments.logits = arguments.logits or (student.paper_logits if paper else student.logits)
+    usual = student.usual(arguments.recipe == "paper")
+    arguments.distillation = arguments.distillation or usual.distillation
+    arguments.logits = arguments.logits or usual.logits
+    if len(arguments.teacher or ()) > 1 and arguments.logits == "none":
+        parser().error("several --teacher files teach by their logits. Received: no --logits")
     if arguments.start is not None:
         arguments.initialize = False
     needs_teacher = arguments.initialize or {arguments.distillation, arguments.logits} != {"none"}
@@ -183,7 +185,7 @@ def _train(arguments):
         _refuse(arguments, "mode")
         arguments.thin = arguments.thin or (1.0, 0.5, 0.25)
         if arguments.switch_all_bn is None:
-            arguments.switch_all_bn = not paper
+            arguments.switch_all_bn = usual.switch_all_bn
         size = {"variant": arguments.variant}
         network = {"switches": arguments.thin, "switch_all_bn": arguments.switch_all_bn}
         if arguments.weight_scale != "channel":
@@ -199,8 +201,10 @@ def _train(arguments):
         )
     if arguments.binarizer is not None:
         network["binarizer"] = binarizers.get(arguments.binarizer).name
-    elif paper or arguments.weight_scale == "official":
+    elif arguments.weight_scale == "official":
         network["binarizer"] = student.paper_binarizer
+    else:
+        network["binarizer"] = usual.binarizer
     chosen = arguments.recipe
     if isinstance(chosen, Path):
         chosen = recipes.read(chosen)
@@ -224,7 +228,7 @@ def _train(arguments):
     out = arguments.out
     teacher = None
     if arguments.teacher is not None:
-        teacher = _read_teacher(arguments.teacher)
+        teacher = _common.read_teacher(arguments.teacher)
     start = None if arguments.start is None else _common.read_model(arguments.start)
     digests = {}
     if arguments.teacher is not None:
@@ -252,13 +256,22 @@ def _train(arguments):
         )
         if start is not None:
             _take_weights(model, start, arguments.start)
+        # So is what does not fit, before anything of an earlier training is forgotten.
+        asked = {"distillation": arguments.distillation, "logits": arguments.logits}
+        recipes.check_student(
+            model, teacher,
+            initialize=arguments.initialize and teacher is not None,
+            switch_weights=arguments.switch_weights,
+            freeze_signs=bool(arguments.freeze_signs),
+            **(asked if teacher is not None else {}),
+        )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     if arguments.restart:
         _forget(out, keep=(*(arguments.teacher or ()), arguments.start))
 
     settings = {
         "task": arguments.task, "protocol": arguments.protocol, "unknown": arguments.unknown,
-        "clips": len(data.examples("training")), **size,
+        **size,
     }  # fmt: skip
     record = {
         "arguments": {
@@ -331,16 +344,6 @@ def _train(arguments):
         _common.write_json(record, arguments.json)
 
 
-def _read_teacher(paths):
-    """A float network, or several as one."""
-    members = [_common.read_model(path) for path in paths]
-    if len(members) == 1:
-        return members[0]
-    from bifsmn_tf.distillation import TeacherEnsemble
-
-    return TeacherEnsemble(members)
-
-
 def _without_paths(value):
     """A command line's value as JSON can hold it."""
     if isinstance(value, list):
@@ -350,13 +353,26 @@ def _without_paths(value):
 
 def _take_weights(model, start, path):
     """Gives a student the weights of another; ValueError if it is another kind of network."""
-    shapes = [[tuple(w.shape) for w in network.weights] for network in (start, model)]
-    if shapes[0] != shapes[1] or getattr(start, "labels", None) != model.labels:
+    ours, theirs = _identity(model), _identity(start)
+    if ours != theirs:
+        name = next(name for name in ours if ours[name] != theirs[name])
         raise ValueError(
             "--start should be a student of the same kind, binarizer, sizes, switches and labels. "
-            f"Received: {path}"
+            f"Received: {path}, with {name} {theirs[name]} instead of {ours[name]}"
         )
     model.set_weights(start.get_weights())
+
+
+def _identity(network):
+    """What two stages of one training have in common; not the kind of weights."""
+    binarizer = network.binarizer
+    same = ("switches", "switch_all_bn", "labels")
+    return {
+        "class": type(network).__name__,
+        "binarizer": None if binarizer is None else (binarizer.name, binarizer.get_config()),
+        **{name: getattr(network, name, None) for name in same},
+        "shapes": [tuple(weight.shape) for weight in network.weights],
+    }
 
 
 def _given(arguments, *names):
@@ -384,7 +400,7 @@ def _describe(data):
 
 def _forget(out, keep):
     """Removes what earlier trainings left in a folder; ValueError if that is still needed."""
-    files = []
+    files = [out / "run.json"]
     for name in ("teacher", "student"):
         files += [
             out / f"{name}.keras", out / f"{name}_last.keras", out / f"{name}_history.csv",

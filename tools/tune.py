@@ -163,12 +163,10 @@ def _tune(arguments):
     kwargs = {} if arguments.model == "fsmn" else {"variant": arguments.variant}
     teacher, settings = None, {"task": arguments.task, "unknown": arguments.unknown}
     if arguments.network == "student":
-        teacher = _common.read_model(arguments.teacher)
-        settings["teacher"] = _digest(arguments.teacher)
+        teacher = _common.read_teacher([arguments.teacher])
+        settings["teacher"] = _common.digest(arguments.teacher)[:16]
         if arguments.model != "fsmn":
             kwargs["switches"] = arguments.thin or (1.0, 0.5, 0.25)
-            # As tools/train.py has it.
-            kwargs["switch_all_bn"] = arguments.recipe != "paper"
     chosen = arguments.recipe
     subject = tuning.Subject(
         data, arguments.network, teacher, arguments.model,
@@ -177,13 +175,9 @@ def _tune(arguments):
         jit_compile=arguments.jit, **kwargs,
     )  # fmt: skip
     space = tuning.make_space(subject, wanted)
-    if arguments.restart and not arguments.plan:
-        tuning.Search.forget(out)
-        for name in _RESULTS:
-            (out / name).unlink(missing_ok=True)
     search = tuning.Search(
         subject, space, out, arguments.method, arguments.trials, arguments.epochs,
-        arguments.factor, arguments.seed, settings,
+        arguments.factor, arguments.seed, settings, restart=arguments.restart,
     )  # fmt: skip
     print(f"{arguments.network}, {data.num_classes} classes: {' '.join(data.labels)}")
     print(f"search: {', '.join(map(str, space))}")
@@ -194,6 +188,9 @@ def _tune(arguments):
     )
     if arguments.plan:
         return
+    if arguments.restart:
+        for name in _RESULTS:
+            (out / name).unlink(missing_ok=True)
     progress = _Progress(arguments, search)
     search.run(progress.trial, progress.callbacks)
     report = progress.report
@@ -315,12 +312,6 @@ def _train_command(arguments, report):
             if not idle:
                 words += [f"--{name.replace('_', '-')}", value]
     return shlex.join(map(str, words))
-
-
-def _digest(path):
-    import hashlib
-
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 if __name__ == "__main__":

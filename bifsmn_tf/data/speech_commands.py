@@ -189,6 +189,23 @@ class SpeechCommands:
             self._examples[subset] = self._make_examples(subset)
         return list(self._examples[subset])
 
+    def fingerprint(self, subset: str) -> str:
+        """Number of the clips of a subset, and a hash of which they are.
+
+        Args:
+            subset: `"training"`, `"validation"` or `"testing"`.
+
+        Returns:
+            A short string that two data sets share if they have the same clips: the same files
+            below the folder, labels, and places and volumes of silence.
+        """
+        examples = self.examples(subset)
+        text = "\n".join(
+            f"{e.path and e.path.relative_to(self.root).as_posix()} {e.label} {e.offset} {e.volume}"
+            for e in examples
+        )
+        return f"{len(examples)}-{zlib.crc32(text.encode()):08x}"
+
     def _make_examples(self, subset: str) -> list[Example]:
         index = {label: i for i, label in enumerate(self.labels)}
         recordings = self._subsets[subset]

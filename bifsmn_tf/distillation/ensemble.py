@@ -22,7 +22,7 @@ class TeacherEnsemble(keras.Model):
             tell them, labels. The first may have blocks to be compared with a student's.
 
     Raises:
-        ValueError: If there is no member, or if one does not fit the first.
+        ValueError: If there is no member, or if one is binarized or does not fit the others.
 
     Input shape: that of the members. Output shape: `(batch, num_classes)`, logits.
 
@@ -45,21 +45,23 @@ class TeacherEnsemble(keras.Model):
         if not members:
             raise ValueError("An ensemble should have one member at least. Received: members=[]")
         first = members[0]
-        for name in ("num_classes", "labels", *_INPUT):
-            for number, member in enumerate(members[1:], 2):
-                values = [getattr(network, name, None) for network in (first, member)]
-                if name == "labels":
-                    if None in values:
-                        continue
-                    values = [list(value) for value in values]
-                if values[0] != values[1]:
-                    raise ValueError(
-                        f"The members of an ensemble should have the same {name}. Received: "
-                        f"{values[0]} (the first) and {values[1]} (number {number})"
-                    )
+        for number, member in enumerate(members, 1):
+            if getattr(member, "binarizer", None) is not None:
+                raise ValueError(
+                    "The members of an ensemble should be float networks. Received: "
+                    f"{type(member).__name__} with binarizer={member.binarizer.name!r} "
+                    f"(number {number})"
+                )
+        for name in ("num_classes", *_INPUT):
+            _check_equal(name, [getattr(member, name, None) for member in members])
+        labels = [getattr(member, "labels", None) for member in members]
+        labels = [None if names is None else list(names) for names in labels]
+        told = next((names for names in labels if names is not None), None)
+        # Who tells no labels may know any.
+        _check_equal("labels", [told if names is None else names for names in labels])
         self.members = members
         self.num_classes = first.num_classes
-        self.labels = getattr(first, "labels", None)
+        self.labels = told
         for name in _INPUT:
             if hasattr(first, name):
                 setattr(self, name, getattr(first, name))
@@ -106,3 +108,12 @@ class TeacherEnsemble(keras.Model):
             for member in config["members"]
         ]
         return cls(**config)
+
+
+def _check_equal(name, values):
+    for number, value in enumerate(values, 1):
+        if value != values[0]:
+            raise ValueError(
+                f"The members of an ensemble should have the same {name}. Received: {values[0]} "
+                f"(the first) and {value} (number {number})"
+            )

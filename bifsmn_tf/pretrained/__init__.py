@@ -18,7 +18,8 @@ def list():
     Returns:
         A sorted list of strings.
     """
-    return sorted(file.stem for file in _FOLDER.glob("*.tflite"))
+    # A file whose name begins with a dot is one that is being written.
+    return sorted(file.stem for file in _FOLDER.glob("[!.]*.tflite"))
 
 
 def path(name, kind="tflite"):

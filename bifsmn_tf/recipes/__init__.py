@@ -10,9 +10,9 @@ from bifsmn_tf.recipes.networks import (
     make_student,
     make_teacher,
 )
-from bifsmn_tf.recipes.recipe import RECIPES, Recipe, get, read
+from bifsmn_tf.recipes.recipe import RECIPES, Recipe, get, is_paper, read
 from bifsmn_tf.recipes.running import Training, run
-from bifsmn_tf.recipes.train import train_student, train_teacher
+from bifsmn_tf.recipes.train import check_student, train_student, train_teacher
 
 __all__ = [
     "DISTILLATIONS",
@@ -23,7 +23,9 @@ __all__ = [
     "Student",
     "Training",
     "TrainingDiverged",
+    "check_student",
     "get",
+    "is_paper",
     "make_logits",
     "make_student",
     "make_teacher",

@@ -4,7 +4,9 @@ import csv
 import json
 import os
 import time
+import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -80,7 +82,7 @@ class TrainingState:
             with np.load(self.path, allow_pickle=False) as file:
                 meta = json.loads(str(file["meta"]))
                 arrays = [file[f"v{i}"] for i in range(meta["count"])]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise ValueError(
                 f"{self.path} is no readable training state; remove it to start afresh. "
                 f"Received: {error}"
@@ -91,12 +93,7 @@ class TrainingState:
                 f"Received: format {meta['format']}, expected {_FORMAT}"
             )
         if meta["settings"] != self.settings:
-            keys = sorted({*meta["settings"], *self.settings})
-            differences = ", ".join(
-                f"{key}: {meta['settings'].get(key)} then, {self.settings.get(key)} now"
-                for key in keys
-                if meta["settings"].get(key) != self.settings.get(key)
-            )
+            differences = ", ".join(_differences(meta["settings"], self.settings))
             raise ValueError(
                 f"{self.path} belongs to a training with other settings; use another folder or "
                 f"start afresh. Received: {differences}"
@@ -150,6 +147,18 @@ class TrainingState:
                 np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
                 file.flush()
                 os.fsync(file.fileno())
+
+
+def _differences(then, now, path=""):
+    """Yields what differs between two dictionaries, in words."""
+    for key in sorted({*then, *now}):
+        values = [settings.get(key) for settings in (then, now)]
+        if values[0] == values[1]:
+            continue
+        if all(isinstance(value, dict) for value in values):
+            yield from _differences(*values, f"{path}{key}.")
+        else:
+            yield f"{path}{key}: {values[0]} then, {values[1]} now"
 
 
 def _variables(network, optimizer):

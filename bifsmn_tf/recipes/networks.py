@@ -43,6 +43,22 @@ def make_logits(name, temperature=2.0, weight=None):
     return cls(**kwargs)
 
 
+class Usual(NamedTuple):
+    """What a kind of student is trained with unless told otherwise, by name.
+
+    Attributes:
+        binarizer: Its binarizer.
+        distillation: Of hidden states.
+        logits: Distillation of logits.
+        switch_all_bn: Whether all normalizations of a block have statistics per switch.
+    """
+
+    binarizer: str
+    distillation: str
+    logits: str
+    switch_all_bn: bool
+
+
 class Student(NamedTuple):
     """A kind of student and what it is trained with unless told otherwise.
 
@@ -68,6 +84,19 @@ class Student(NamedTuple):
     def thinnable(self):
         """Whether it has several switches and comes in two sizes, unlike a comparison network."""
         return issubclass(self.network, BiFSMN)
+
+    def usual(self, paper=False):
+        """What it is trained with unless told otherwise.
+
+        Args:
+            paper: Whether the recipe is the papers', see `is_paper`.
+
+        Returns:
+            A `Usual`.
+        """
+        if paper:
+            return Usual(self.paper_binarizer, self.distillation, self.paper_logits, False)
+        return Usual(self.binarizer, self.distillation, self.logits, True)
 
 
 STUDENTS = {

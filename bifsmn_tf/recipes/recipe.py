@@ -7,6 +7,7 @@ import numbers
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from bifsmn_tf.optimizers import Adam, AdamW, CosineSchedule, SGDWithCoupledDecay
 
@@ -63,6 +64,10 @@ class Recipe:
     threshold_rate: float | None = None
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # JSON and Keras want Python's own
+                object.__setattr__(self, field.name, value.item())
         if self.augmentation not in ("released", "robust"):
             raise ValueError(
                 "`augmentation` should be released or robust. "
@@ -86,9 +91,12 @@ class Recipe:
                 "`dropout` should be a number from 0 to below 1, or None. "
                 f"Received: dropout={self.dropout!r}"
             )
-        if not isinstance(self.centred, bool):
+        switches = ("nesterov", "per_epoch", "schedule", "centred")
+        self._check(lambda value: isinstance(value, bool), switches, "True or False")
+        if self.optimizer == "adam" and self.weight_decay:
             raise ValueError(
-                f"`centred` should be True or False. Received: centred={self.centred!r}"
+                "`weight_decay` needs optimizer='adamw' or 'sgd'. Received: optimizer='adam', "
+                f"weight_decay={self.weight_decay!r}"
             )
         if self.threshold_rate is not None:
             self._check(
@@ -98,7 +106,7 @@ class Recipe:
         shares = ("distractors", "spoken", "digital_silence", "masks", "mixup")
         self._check(_is_number, shares, "within 0 and 1", lambda v: 0 <= v <= 1)
         if self.augmentation == "robust":
-            if not isinstance(self.views, int) or self.views < 1:
+            if not _is_whole(self.views) or self.views < 1:
                 raise ValueError(
                     "augmentation='robust' needs a whole number of views, at least one. "
                     f"Received: views={self.views!r}"
@@ -112,7 +120,7 @@ class Recipe:
                 f"Received: {received}"
             )
 
-    def _check(self, is_kind, names, expected, is_in_range):
+    def _check(self, is_kind, names, expected, is_in_range=lambda value: True):
         """Raises ValueError unless fields are of a kind and within a range."""
         for name in names:
             value = getattr(self, name)
@@ -226,6 +234,19 @@ def get(recipe, network):
             f"Received: recipe={recipe!r}"
         )
     return RECIPES[recipe][network]
+
+
+def is_paper(recipe, network):
+    """Whether a recipe is the papers', which also decides what else a student is trained with.
+
+    Args:
+        recipe: As for `get`.
+        network: "teacher" or "student".
+
+    Returns:
+        A bool.
+    """
+    return get(recipe, network) == RECIPES["paper"][network]
 
 
 def read(path):

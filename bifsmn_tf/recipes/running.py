@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from bifsmn_tf.files import held
 from bifsmn_tf.recipes.awaited_views import AwaitedViews
 from bifsmn_tf.recipes.batches import training_batches, training_views, validation_batches
 from bifsmn_tf.recipes.checkpoints import Checkpointing, TrainingState
@@ -87,7 +88,8 @@ def run(
         A `Training`.
 
     Raises:
-        ValueError: If `folder` holds a training with other settings.
+        ValueError: If `folder` holds a training with other settings, or another process trains
+            there.
         TrainingDiverged: If the loss becomes infinite or NaN.
     """
     if minutes is not None:
@@ -105,8 +107,24 @@ def run(
         raise ValueError(f"`epochs` should be at least 1. Received: epochs={epochs!r}")
     settings = {
         **dataclasses.asdict(recipe), "epochs": epochs, "seed": seed,
-        "labels": list(data.labels), **(settings or {}),
+        "labels": list(data.labels),
+        "clips": {subset: data.fingerprint(subset) for subset in ("training", "validation")},
+        **(settings or {}),
     }  # fmt: skip
+    arguments = (
+        name, model, network, compile_model, data, recipe, epochs, seed, folder, jit_compile,
+        verbose, callbacks, settings,
+    )  # fmt: skip
+    if folder is None:
+        return _run(*arguments)
+    with held(Path(folder) / "state"):
+        return _run(*arguments)
+
+
+def _run(
+    name, model, network, compile_model, data, recipe, epochs, seed, folder, jit_compile,
+    verbose, callbacks, settings,
+):  # fmt: skip
     state = _State(settings) if folder is None else TrainingState(
         Path(folder) / "state" / f"{name}.npz", settings
     )

@@ -7,6 +7,11 @@ Example:
     student.save("student.keras")
 """
 
+import hashlib
+import json
+
+import numpy as np
+
 from bifsmn_tf.centring import centre_thresholds
 from bifsmn_tf.data.features import apply_front_end, front_end_of
 from bifsmn_tf.layers.binarized import binarized_layers
@@ -19,10 +24,10 @@ from bifsmn_tf.recipes.networks import (
     make_teacher,
     named,
 )
-from bifsmn_tf.recipes.recipe import get
+from bifsmn_tf.recipes.recipe import get, is_paper
 from bifsmn_tf.recipes.running import run
-from bifsmn_tf.sign_freezing import SignFreezing
-from bifsmn_tf.training import ThinnableDistiller, initialize_student
+from bifsmn_tf.sign_freezing import SignFreezing, freezable_layers
+from bifsmn_tf.training import ThinnableDistiller, initialize_student, matching_variables
 
 _CENTRING_CLIPS = 512
 
@@ -39,14 +44,20 @@ def train_teacher(
         epochs: Number of epochs; None takes the recipe's.
         seed: Of weights, dropout, order of clips and augmentation.
         variant: Of the network that is made.
-        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
+        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, `settings`, see `run`.
 
     Returns:
         A `Training`.
+
+    Raises:
+        ValueError: If `folder` holds a training with other arguments.
     """
     recipe = get(recipe, "teacher")
     if model is None:
         model = make_teacher(data, variant, seed, recipe=recipe)
+    kwargs["settings"] = {
+        "network": _configuration(model), **(kwargs.get("settings") or {})
+    }
 
     def compile_model(optimizer, jit_compile):
         model.compile(
@@ -96,35 +107,87 @@ def train_student(
         freeze_signs: Whether weights that keep changing their sign are frozen, as
             `bifsmn_tf.sign_freezing.SignFreezing` does it.
         variant: Of the network that is made.
-        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, see `run`.
+        **kwargs: `folder`, `jit_compile`, `verbose`, `callbacks`, `settings`, see `run`.
 
     Returns:
         A `Training`.
 
     Raises:
-        ValueError: If a teacher is needed and missing, or does not fit.
+        ValueError: If a teacher is needed and missing, or does not fit, or if `folder` holds a
+            training with other arguments.
     """
-    kind = kind_of(model)
-    if logits is None:
-        logits = kind.paper_logits if recipe == "paper" else kind.logits
+    usual = kind_of(model).usual(is_paper(recipe, "student"))
+    logits = usual.logits if logits is None else logits
+    distillation = usual.distillation if distillation is None else distillation
     recipe = get(recipe, "student")
-    if distillation is None:
-        distillation = kind.distillation
+    if model is None:
+        model = make_student(data, variant, seed, recipe=recipe)
+    distiller = check_student(
+        model, teacher, distillation, logits, gamma, initialize, switch_weights, freeze_signs
+    )
+    # What an earlier training in the same folder has to share, unless the caller says more.
+    kwargs["settings"] = {
+        **_description(distiller, teacher, initialize, freeze_signs),
+        **(kwargs.get("settings") or {}),
+    }
+    if initialize:
+        initialize_student(model, teacher)
+        if recipe.centred:
+            _centre(model, data)
+
+    if recipe.threshold_rate is not None:
+        for layer in binarized_layers(model):
+            for name in layer.binarizer.thresholds:
+                if name in layer.binarizer_variables:
+                    variable = layer.binarizer_variables[name]
+                    variable.learning_rate_multiplier = recipe.threshold_rate
+    if freeze_signs:
+        kwargs["callbacks"] = (SignFreezing(), *kwargs.get("callbacks", ()))
+
+    def compile_model(optimizer, jit_compile):
+        distiller.compile(optimizer, loss=recipe.make_loss(), jit_compile=jit_compile)
+
+    return run(
+        "student", distiller, model, compile_model, data, recipe, epochs, seed, **kwargs
+    )
+
+
+def check_student(
+    model,
+    teacher=None,
+    distillation="none",
+    logits="none",
+    gamma=0.01,
+    initialize=False,
+    switch_weights=None,
+    freeze_signs=False,
+):
+    """Whether `train_student` will take a network and its teacher, before anything is trained.
+
+    Args:
+        model: Network to train; nothing of it is changed.
+        teacher, distillation, logits, gamma, initialize, switch_weights, freeze_signs: As for
+            `train_student`, but for the defaults.
+
+    Returns:
+        A `ThinnableDistiller`, not compiled.
+
+    Raises:
+        ValueError: If a teacher is needed and missing, or something does not fit.
+    """
     if isinstance(distillation, str):
         distillation = named(distillation, DISTILLATIONS, "distillation")()
     if isinstance(logits, str):
         logits = named(logits, LOGITS, "logits")()
-    if model is None:
-        model = make_student(data, variant, seed, recipe=recipe)
     if teacher is not None:
         _check_labels(teacher, model)
     if initialize:
         if teacher is None:
             raise ValueError("`initialize=True` needs a teacher. Received: teacher=None")
-        initialize_student(model, teacher)
-        if recipe.centred:
-            _centre(model, data)
-    distiller = ThinnableDistiller(
+        matching_variables(model, teacher)
+    if freeze_signs:
+        freezable_layers(model)
+    return ThinnableDistiller(
         model,
         # Nothing is asked of a teacher that only served as the starting point.
         teacher if distillation is not None or logits is not None else None,
@@ -134,22 +197,33 @@ def train_student(
         switch_weights=switch_weights,
     )
 
-    if recipe.threshold_rate is not None:
-        for layer in binarized_layers(model):
-            for name in layer.binarizer.thresholds:
-                if name in layer.binarizer_variables:
-                    variable = layer.binarizer_variables[name]
-                    variable.learning_rate_multiplier = recipe.threshold_rate
-    if freeze_signs:
-        # First: it may refuse the network.
-        kwargs["callbacks"] = (SignFreezing(), *kwargs.get("callbacks", ()))
 
-    def compile_model(optimizer, jit_compile):
-        distiller.compile(optimizer, loss=recipe.make_loss(), jit_compile=jit_compile)
+def _description(distiller, teacher, initialize, freeze_signs):
+    """What tells a student's training from another."""
+    digest = None
+    if teacher is not None:
+        digest = hashlib.sha256(b"".join(np.asarray(w).tobytes() for w in teacher.weights))
+        digest = digest.hexdigest()
+    return {
+        "network": _configuration(distiller.student),
+        "distillation": _configuration(distiller.distillation), "gamma": distiller.gamma,
+        "logits": _configuration(distiller.logits),
+        "switch_weights": list(distiller.switch_weights), "initialize": initialize,
+        "freeze_signs": freeze_signs, "teacher": digest,
+    }  # fmt: skip
 
-    return run(
-        "student", distiller, model, compile_model, data, recipe, epochs, seed, **kwargs
-    )
+
+def _configuration(thing):
+    """Class and configuration of a network or a distillation, as JSON can hold it; or None."""
+    if thing is None:
+        return None
+    try:
+        config = dict(thing.get_config())
+    except (AttributeError, NotImplementedError):
+        config = {}  # a function, or a network that cannot be saved
+    config.pop("name", None)
+    name = getattr(thing, "__qualname__", type(thing).__name__)
+    return json.loads(json.dumps({"class": name, **config}, default=str))
 
 
 def _centre(model, data):

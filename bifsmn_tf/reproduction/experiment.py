@@ -3,13 +3,13 @@
 import dataclasses
 import hashlib
 import json
-import zlib
 from pathlib import Path
 
 import keras
 
 from bifsmn_tf import evaluation, models, recipes
 from bifsmn_tf.files import replacing
+from bifsmn_tf.recipes.epoch_line import validation_accuracies
 from bifsmn_tf.recipes.networks import arguments_of
 from bifsmn_tf.reproduction.tables import Network
 
@@ -206,17 +206,8 @@ class Experiment:
         return Network(run.network.model, {**arguments, **run.network.arguments})
 
     def _fingerprint(self, classes, subset):
-        """Number of the clips of a subset, and a hash of which they are."""
         if (classes, subset) not in self._fingerprints:
-            data = self.data[classes]
-            examples = data.examples(subset)
-            text = "\n".join(
-                f"{e.path and e.path.relative_to(data.root).as_posix()} {e.label} {e.offset} "
-                f"{e.volume}"
-                for e in examples
-            )
-            value = f"{len(examples)}-{zlib.crc32(text.encode()):08x}"
-            self._fingerprints[classes, subset] = value
+            self._fingerprints[classes, subset] = self.data[classes].fingerprint(subset)
         return self._fingerprints[classes, subset]
 
     def _path(self, run):
@@ -275,11 +266,7 @@ class Experiment:
             }  # fmt: skip
             record |= {
                 "best_epoch": training.best["epoch"],
-                "validation_accuracy": {
-                    name.removeprefix("val_accuracy").lstrip("_") or "1.0": value
-                    for name, value in training.best.items()
-                    if name.startswith("val_accuracy")
-                },
+                "validation_accuracy": validation_accuracies(training.best),
                 "minutes": training.minutes,
             }
         with replacing(path) as temporary:

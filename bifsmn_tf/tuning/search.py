@@ -68,6 +68,8 @@ class Search:
         factor: "hyperband": a third, or half, ... goes on for three times, twice, ... as long.
         seed: Of the proposals.
         settings: JSON-serializable dictionary of what else describes the search.
+        restart: Forget what `folder` holds of a search, whatever its settings. That is done when
+            the trainings begin.
 
     Attributes:
         plan: Epochs of all trials, in order, trial 0 first.
@@ -88,6 +90,7 @@ class Search:
         factor=3,
         seed=0,
         settings=None,
+        restart=False,
     ):
         if method not in METHODS:
             raise ValueError(
@@ -110,7 +113,9 @@ class Search:
         self._factor = factor
         self._seed = seed
         self._settings = settings or {}
-        self._check_settings()
+        self._restart = restart
+        if not restart:
+            self._check_settings()
         planned = self._planned()
         if max(planned) < epochs:
             raise ValueError(
@@ -151,6 +156,9 @@ class Search:
         Returns:
             List of `Trial`, by number.
         """
+        if self._restart:
+            self._forget()
+            self._restart = False
         _write(self.folder / "search.json", self._description())
         found = []
 
@@ -174,15 +182,9 @@ class Search:
         self._drive(ask)
         return found
 
-    @staticmethod
-    def forget(folder):
-        """Removes what a folder holds of a search.
-
-        Args:
-            folder: Where it was written.
-        """
-        (Path(folder) / "search.json").unlink(missing_ok=True)
-        shutil.rmtree(Path(folder) / "trials", ignore_errors=True)
+    def _forget(self):
+        (self.folder / "search.json").unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "trials", ignore_errors=True)
 
     def _trial_file(self, number):
         return self.folder / "trials" / f"{number:04}" / "trial.json"

@@ -73,10 +73,13 @@ class Subject:
         self.losses = {}
         if network == "student":
             kind = recipes.STUDENTS[model]
-            usual = kind.paper_logits if recipe == "paper" else kind.logits
+            usual = kind.usual(recipes.is_paper(recipe, "student"))
+            kwargs.setdefault("binarizer", usual.binarizer)
+            if kind.thinnable:
+                kwargs.setdefault("switch_all_bn", usual.switch_all_bn)
             self.losses = {
-                "distillation": distillation or kind.distillation, "gamma": 0.01,
-                "logits": logits or usual, "temperature": 2.0, "logits_weight": None,
+                "distillation": distillation or usual.distillation, "gamma": 0.01,
+                "logits": logits or usual.logits, "temperature": 2.0, "logits_weight": None,
             }  # fmt: skip
             for key, names in (
                 ("distillation", recipes.DISTILLATIONS), ("logits", recipes.LOGITS),
@@ -104,7 +107,7 @@ class Subject:
             "labels": list(self.data.labels),
             "protocol": self.data.protocol,
             "clips": {
-                subset: len(self.data.examples(subset)) for subset in ("training", "validation")
+                subset: self.data.fingerprint(subset) for subset in ("training", "validation")
             },
             "seed": self._seed,
         }

@@ -56,6 +56,11 @@ def test_recipes_of_every_name():
     ({"weight_decay": "0"}, "`weight_decay` should be zero or a positive number. Received"),
     ({"distractors": True}, "Received: distractors=True"),
     ({"centred": 1}, "`centred` should be True or False. Received: centred=1"),
+    ({"schedule": "false"}, "`schedule` should be True or False. Received: schedule='false'"),
+    ({"nesterov": 1}, "`nesterov` should be True or False"),
+    ({"per_epoch": None}, "`per_epoch` should be True or False"),
+    ({"optimizer": "adam", "weight_decay": 0.01}, "`weight_decay` needs optimizer='adamw' or"),
+    ({"augmentation": "robust", "views": True}, "Received: views=True"),
     ({"threshold_rate": -1}, "zero or a positive number, or None. Received: threshold_rate=-1"),
     ({"threshold_rate": True}, "Received: threshold_rate=True"),
     ({"spoken": 0.1}, "need augmentation='robust'.*spoken=0.1"),
@@ -77,7 +82,9 @@ def test_recipes_take_numbers_of_numpy():
         "warmup_epochs": np.int64(0), "weight_decay": np.float64(0.1), "dropout": np.float32(0),
         "distractors": np.float32(0.5),
     }  # fmt: skip
-    assert dataclasses.asdict(dataclasses.replace(RECIPE, **changes)).items() >= changes.items()
+    values = dataclasses.asdict(dataclasses.replace(RECIPE, optimizer="adamw", **changes))
+    assert values.items() >= changes.items()
+    assert json.loads(json.dumps(values)) == values  # they are written into files
 
 
 def test_recipes_decide_dropout_of_networks_that_have_any(data):

@@ -13,6 +13,7 @@ from small_trainings import ROBUST, SMALL, Interrupt, assert_same_weights, train
 from bifsmn_tf import recipes
 from bifsmn_tf.data import FeatureViews
 from bifsmn_tf.data.distractors import Distractors
+from bifsmn_tf.files import held
 from bifsmn_tf.recipes.checkpoints import TrainingDiverged
 
 
@@ -65,6 +66,22 @@ def test_damaged_state_is_reported(data, tmp_path):
     (tmp_path / "state" / "teacher.npz").write_bytes(b"no archive")
     with pytest.raises(ValueError, match="no readable training state"):
         train_teacher(data, tmp_path)
+
+
+def test_a_state_that_was_cut_short_is_reported(data, trained, tmp_path):
+    whole = (trained[1] / "state" / "teacher.npz").read_bytes()
+    (tmp_path / "state").mkdir()
+    for length in (len(whole) // 2, len(whole) - 30):
+        (tmp_path / "state" / "teacher.npz").write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="no readable training state"):
+            train_teacher(data, tmp_path)
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(data, tmp_path):
+    with held(tmp_path / "state"):
+        with pytest.raises(ValueError, match="another process is writing to"):
+            train_teacher(data, tmp_path)
+    assert not (tmp_path / "teacher.keras").exists()
 
 
 def test_robust_teacher_resumes(data, tmp_path):

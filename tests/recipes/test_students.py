@@ -47,6 +47,39 @@ def test_student_learns_from_teacher_and_resumes(
     assert resumed.history[1]["loss"] == pytest.approx(whole.history[1]["loss"], rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"distillation": "none"}, r"distillation: \{.*HED.* then, None now"),
+        ({"logits": "mse"}, "logits.class: SoftTargets then, LogitMSE now"),
+        ({"logits": SoftTargets(temperature=4.0)}, "logits.temperature: 2.0 then, 4.0 now"),
+        ({"gamma": 1.0}, "gamma: 0.01 then, 1.0 now"),
+        ({"initialize": False}, "initialize: True then, False now"),
+        ({"switch_weights": (1, 1)}, "switch_weights: .* now"),
+        ({"freeze_signs": True}, "freeze_signs: False then, True now"),
+        ({"switches": (1.0,)}, r"network.switches: \[1.0, 0.5\] then, \[1.0\] now"),
+        ({"teacher": None}, "teacher: .* then, .* now"),
+    ],
+)
+def test_other_arguments_are_another_training(data, trained, tmp_path_factory, changes, message):
+    folder = tmp_path_factory.getbasetemp() / "same_student"
+
+    def train(switches=(1.0, 0.5), **kwargs):
+        teacher = trained[0].model
+        if "teacher" in kwargs:
+            teacher = recipes.make_teacher(data, **SMALL)  # of other weights
+            del kwargs["teacher"]
+        model = recipes.make_student(data, switches=switches, **SMALL)
+        return recipes.train_student(
+            data, teacher, model, RECIPE, epochs=1, folder=folder, jit_compile=False,
+            verbose=False, **kwargs,
+        )  # fmt: skip
+
+    train()  # found finished but for the first time
+    with pytest.raises(ValueError, match=message):
+        train(**changes)
+
+
 @pytest.mark.parametrize("network, binarizer", [("bifsmnv2", "lpb"), ("bifsmn", "react_net")])
 def test_recipes_decide_where_thresholds_begin_and_how_fast_they_learn(
     data, trained, network, binarizer

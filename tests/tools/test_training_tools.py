@@ -7,7 +7,10 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
+
+from bifsmn_tf import models
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,68 @@ def test_several_teachers(run_folder, tones, tool, tmp_path, capsys):
     assert "other settings" in (message := capsys.readouterr().err) and "teacher: " in message
     assert tool(*arguments, "--teacher", tmp_path / "missing.keras") == 1
     assert "missing.keras" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        tool(*arguments, "--teacher", second, "--logits", "none")
+    assert "several --teacher files teach by their logits" in capsys.readouterr().err
+
+
+def test_all_teachers_teach(run_folder, tones, tool, tmp_path, monkeypatch):
+    first, second = (run_folder[0] / f"teacher{end}.keras" for end in ("", "_last"))
+    taught = []
+
+    def train_student(data, teacher, model, **kwargs):
+        taught.extend(teacher.members)
+        raise ValueError("seen")
+
+    monkeypatch.setattr("bifsmn_tf.recipes.train_student", train_student)
+    assert tool(
+        "train", tones, tmp_path, "--task", "yes,no", "--variant", "S", "--teacher", first,
+        "--teacher", second,
+    ) == 1  # fmt: skip
+    for network, file in zip(taught, (first, second), strict=True):
+        weights = keras.saving.load_model(file, compile=False).get_weights()
+        for ours, theirs in zip(network.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("option", ["--labels", "--sizes", "--one-bit", "--freeze"])
+def test_a_restart_that_is_refused_forgets_nothing(
+    run_folder, tones, tool, tmp_path, option, capsys
+):
+    out, other = tmp_path / "out", tmp_path / "other.keras"
+    shutil.copytree(run_folder[0], out)
+    files = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    teacher, extra = run_folder[0] / "teacher.keras", ()
+    if option == "--labels":
+        models.DFSMN(4, variant="S", labels=list("abcd")).save(other)
+        teacher, message = other, "same labels"
+    elif option == "--sizes":
+        labels = keras.saving.load_model(teacher, compile=False).labels
+        models.DFSMN(4, labels=labels).save(other)
+        teacher, message = other, "same"
+    elif option == "--one-bit":
+        teacher = run_folder[0] / "student.keras"
+        message = "--teacher should be a float network. Received: "
+    else:
+        extra = ("--freeze-signs", "--binarizer", "xnor_net")
+        message = "no gradient for large weights"
+    assert tool(
+        "train", tones, out, "--task", "yes,no", "--variant", "S", "--thin", "1.0,0.25",
+        "--restart", "--teacher", teacher, *extra,
+    ) == 1  # fmt: skip
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == files
+
+
+def test_a_start_with_other_switches_is_refused(run_folder, tones, tool, tmp_path, capsys):
+    # Of the same shapes: the second switch's statistics would be those of another.
+    assert tool(
+        "train", tones, tmp_path / "out", "--task", "yes,no", "--variant", "S", "--thin", "1.0,0.5",
+        "--start", run_folder[0] / "student.keras",
+    ) == 1  # fmt: skip
+    assert "with switches (1.0, 0.25) instead of (1.0, 0.5)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("option", ["--teacher", "--start"])

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from small_distillers import SHORT, data, distiller, snapshot, student, teacher
+from small_distillers import SHORT, TINY, data, distiller, snapshot, student, teacher
 
 from bifsmn_tf import evaluation, models
 from bifsmn_tf.data import SpeechCommands
@@ -116,13 +116,21 @@ def test_members_that_do_not_fit():
         TeacherEnsemble([])
     labelled = teacher(labels=["a", "b", "c"])
     TeacherEnsemble([labelled, teacher()])  # who tells no labels may know any
+    four = models.DFSMN(4, **TINY)
     for other, name in (
         (teacher(labels=["a", "c", "b"]), "labels"),
         (teacher(num_frames=16), "num_frames"),
         (teacher(num_mels=16), "num_mels"),
+        (four, "num_classes"),
     ):
         with pytest.raises(ValueError, match=f"same {name}. Received: .*number 2"):
             TeacherEnsemble([labelled, other])
+    # The labels of whoever tells them first are those of the ensemble.
+    assert TeacherEnsemble([teacher(), labelled]).labels == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="same labels. Received: .*number 3"):
+        TeacherEnsemble([teacher(), labelled, teacher(labels=["c", "b", "a"])])
+    with pytest.raises(ValueError, match="float networks. Received: BiFSMN with .*number 2"):
+        TeacherEnsemble([teacher(), student()])
 
 
 def test_a_first_member_of_another_size_is_refused_by_the_distiller():
