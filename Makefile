@@ -1,5 +1,6 @@
 # Two commands: `make demo` and `make test`. Both set everything up first, and do so only once.
 #
+#   make setup                install what everything but the tests needs
 #   make demo [DATA=folder]   train, distill, convert, and answer from the TFLite interpreter
 #   make test                 Python tests, C++ tests, and the aarch64 library under emulation
 #   make test-all             the slow tests, too
@@ -17,7 +18,7 @@ CORES := cortex-a53 cortex-a72 neoverse-n1
 .PHONY: help setup setup-test ops demo test test-all wheel-aarch64 clean
 
 help:
-	@sed -n '3,5p' Makefile | sed 's/^# *//'
+	@sed -n '3,6p' Makefile | sed 's/^# *//'
 
 setup:
 	@tools/setup.sh demo
