@@ -22,10 +22,15 @@ def test_stages_are_valid_commands_that_follow_each_other(maker, name):
     stages = maker.train_arguments(name, "data", "work", seed=3)
     parsed = [parser.parse_args(stage) for stage in stages]
     for arguments in parsed:
-        assert arguments.seed == (0 if name == "dfsmn_sc10" else 3) and arguments.task == 10
-        assert str(arguments.teacher) == (
-            "None" if name == "dfsmn_sc10" else "work/dfsmn_sc10/stage1/teacher.keras"
-        )
+        assert arguments.seed == 3 and arguments.task == 10
+        teachers = arguments.teacher or []
+        # BiFSMNv2 learns the mean of five float networks' logits.
+        seeds = {"bifsmn_sc10": (None,), "bifsmnv2_sc10": (None, 1, 2, 3, 4)}.get(name, ())
+        assert len(teachers) == len(seeds)
+        for teacher, seed in zip(teachers, seeds):
+            # Where that float network is trained; the first is the one of the package.
+            (training,) = maker.train_arguments("dfsmn_sc10", "data", "work", seed)
+            assert str(teacher) == f"{training[1]}/teacher.keras"
     assert parsed[0].start is None
     for before, after in zip(parsed, parsed[1:]):
         assert after.start == before.out / "student_last.keras"
@@ -39,15 +44,46 @@ def test_the_seed_is_that_of_the_package(maker):
             assert f"* **Stage {number}**: `{' '.join(['tools/train.py', *stage])}`" in card
 
 
-def test_another_seed_has_its_own_folder_and_the_same_teacher(maker):
-    (teacher,) = maker.train_arguments("dfsmn_sc10", "DATA", "WORK", 2)
-    assert teacher == maker.train_arguments("dfsmn_sc10", "DATA", "WORK", None)[0]
-    ours, others = (maker.train_arguments("bifsmn_sc10", "DATA", "WORK", s) for s in (0, 2))
-    assert ours == maker.train_arguments("bifsmn_sc10", "DATA", "WORK", None)
+@pytest.mark.parametrize("name", ["bifsmn_sc10", "bifsmnv2_sc10"])
+def test_another_seed_has_its_own_folder_and_the_same_teachers(maker, name):
+    own = maker.SEEDS.get(name, 0)
+    ours, others = (maker.train_arguments(name, "DATA", "WORK", s) for s in (own, own + 1))
+    assert ours == maker.train_arguments(name, "DATA", "WORK", None)
     assert not {stage[1] for stage in ours} & {stage[1] for stage in others}
     for stage, other in zip(ours, others, strict=True):
-        at = stage.index("--teacher") + 1
-        assert stage[at] == other[at] == f"{teacher[1]}/teacher.keras"
+        assert teachers(stage) == teachers(other)
+        assert len(set(teachers(stage))) == len(teachers(stage)) > 0
+
+
+@pytest.mark.parametrize("options", [
+    (), ("--seed", "7"), ("--only", "bifsmn_sc10"), ("--only", "dfsmn_sc10"),
+    ("--only", "bifsmnv2_sc10", "--seed", "1"),
+])  # fmt: skip
+def test_what_a_stage_needs_is_trained_before_it(maker, monkeypatch, tmp_path, options):
+    parser = importlib.import_module("train").parser()
+    trained, written = [], []
+
+    def run(name, *arguments):
+        assert name == "train.py"
+        arguments = parser.parse_args([str(argument) for argument in arguments])
+        needed = [*(arguments.teacher or ()), *([arguments.start] if arguments.start else ())]
+        for file in needed:
+            assert file.parent in trained, f"{file} is not there yet"
+        trained.append(arguments.out)
+
+    monkeypatch.setattr(maker, "_tool", run)
+    monkeypatch.setattr(maker, "_write", lambda name, arguments: written.append(name))
+    assert maker.main([str(tmp_path), str(tmp_path / "work"), "--out", str(tmp_path / "out"),
+                       *options]) == 0  # fmt: skip
+    assert len(set(trained)) == len(trained)
+    wanted = [options[1]] if "--only" in options else pretrained.list()
+    assert sorted(written) == wanted
+    further = [folder for folder in trained if "dfsmn_sc10/seed" in folder.as_posix()]
+    assert len(further) == (4 if "bifsmnv2_sc10" in wanted else 0)
+
+
+def teachers(stage):
+    return [value for option, value in zip(stage, stage[1:]) if option == "--teacher"]
 
 
 def test_card(maker, tmp_path):
