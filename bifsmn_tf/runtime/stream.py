@@ -7,6 +7,7 @@ import numpy as np
 
 from bifsmn_tf.mel import CLIP_SAMPLES, SAMPLE_RATE
 from bifsmn_tf.runtime.detector import Detector
+from bifsmn_tf.runtime.frontend import fix_length
 
 
 class Heard(NamedTuple):
@@ -77,21 +78,17 @@ class KeywordStream:
             List of `Heard`, in the order of time.
 
         Raises:
-            ValueError: If the audio is not of that kind.
+            ValueError: If the audio is not of that kind, or not finite; the stream goes on
+                without it.
         """
-        audio = np.asarray(audio)
-        if audio.ndim != 1 or not (
-            audio.dtype == np.int16 or np.issubdtype(audio.dtype, np.floating)
-        ):
+        if np.ndim(audio) != 1:
             raise ValueError(
-                "`audio` should be float in [-1, 1) or int16 of shape (samples,). "
-                f"Received: dtype {audio.dtype}, shape {audio.shape}"
+                f"`audio` should have shape (samples,). Received: shape {np.shape(audio)}"
             )
-        if audio.dtype == np.int16:
-            audio = audio / np.float32(32768)
-        self._audio = np.concatenate([self._audio, audio.astype(np.float32)])
+        # Checked before it is kept: one bad chunk should not spoil what follows.
+        self._audio = np.concatenate([self._audio, fix_length(audio, len(audio))[0]])
         heard = []
-        while len(self._audio) >= CLIP_SAMPLES:
+        while len(self._audio) >= max(CLIP_SAMPLES, self.detector.hop):
             self._scores.append(self.spotter.predict(self._audio[:CLIP_SAMPLES]).scores)
             if len(self._scores) == self.detector.smoothing:
                 heard += self._decide(self._begin + CLIP_SAMPLES)

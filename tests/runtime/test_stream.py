@@ -75,12 +75,25 @@ def test_int16_is_the_same_audio():
 def test_detections_are_those_that_evaluation_counts():
     rng = np.random.default_rng(0)
     audio = np.repeat(rng.random(300), 1600).astype(np.float32)
-    for detector in (Detector(), Detector(hop=1600, smoothing=2, refractory=5000)):
+    for detector in (
+        Detector(), Detector(hop=1600, smoothing=2, refractory=5000),
+        Detector(hop=20000, smoothing=1, refractory=1),  # windows with gaps between them
+    ):  # fmt: skip
         scores = np.array([[Spotter().predict(w).scores[1]] for w in detector.windows(audio)])
         for threshold in (0.4, 0.6, 0.7):
             stream = KeywordStream(Spotter(), threshold, detector)
             counted = detector.count(detector.smooth(scores), [threshold])[0]
             assert len(feed(stream, audio, (5000,))) == counted > 0
+
+
+def test_a_bad_chunk_is_refused_and_the_stream_goes_on():
+    audio = words(3.0)
+    stream, heard = KeywordStream(Spotter(), 0.75), []
+    for at in range(0, len(audio), 4000):
+        with pytest.raises(ValueError, match="`audio` should be finite"):
+            stream.feed(np.full(4000, np.nan, np.float32))
+        heard += stream.feed(audio[at : at + 4000])
+    assert heard == feed(KeywordStream(Spotter(), 0.75), audio) != []
 
 
 def test_wrong_arguments():
@@ -94,7 +107,7 @@ def test_wrong_arguments():
             KeywordStream(silent)
     stream = KeywordStream(Spotter())
     for audio in (np.zeros((2, 16000), np.float32), np.zeros(10, np.int32), 0.0):
-        with pytest.raises(ValueError, match="`audio` should be .* Received: dtype"):
+        with pytest.raises(ValueError, match="`audio` should .* Received: (dtype|shape)"):
             stream.feed(audio)
 
 
