@@ -1,5 +1,6 @@
 """Runs a training that can be interrupted at any moment."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -111,59 +112,47 @@ def run(
         "clips": {subset: data.fingerprint(subset) for subset in ("training", "validation")},
         **(settings or {}),
     }  # fmt: skip
-    arguments = (
-        name, model, network, compile_model, data, recipe, epochs, seed, folder, jit_compile,
-        verbose, callbacks, settings,
-    )  # fmt: skip
-    if folder is None:
-        return _run(*arguments)
-    with held(Path(folder) / "state"):
-        return _run(*arguments)
-
-
-def _run(
-    name, model, network, compile_model, data, recipe, epochs, seed, folder, jit_compile,
-    verbose, callbacks, settings,
-):  # fmt: skip
-    state = _State(settings) if folder is None else TrainingState(
-        Path(folder) / "state" / f"{name}.npz", settings
-    )
-    checkpoints = Checkpointing(network, state, folder, name)
-    resumed_at = state.epoch
-    if not state.finished:
-        with training_views(data, recipe, network) as views:
-            train, steps = training_batches(
-                data, recipe, seed, first_epoch=state.epoch, network=network, views=views
-            )
-            compile_model(recipe.make_optimizer(epochs, steps), jit_compile)
-            model.optimizer.build(network.trainable_variables)
-            if state.epoch:
-                state.restore(network, model.optimizer)
-            watchers = [BinarizerSchedule(epochs), KeepFreedMemory(), *callbacks, checkpoints]
-            if folder is not None:
-                watchers.append(EventLog(Path(folder) / "logs" / name))
-            if verbose:
-                best = max(state.history, key=mean_validation_accuracy, default=None)
-                best = (mean_validation_accuracy(best), best["epoch"]) if best else (-1.0, 0)
-                watchers.append(EpochLine(name, best))
-            if views is not None:
-                watchers.append(AwaitedViews(views, steps, first_epoch=state.epoch))
-            if state.epoch < epochs:
-                model.fit(
-                    train,
-                    validation_data=validation_batches(
-                        data, network=network, soft_labels=recipe.soft_labels
-                    ),
-                    initial_epoch=state.epoch,
-                    epochs=epochs,
-                    callbacks=watchers,
-                    verbose=0,
-                    shuffle=False,  # the dataset shuffles
+    only_writer = contextlib.nullcontext() if folder is None else held(Path(folder) / "state")
+    with only_writer:
+        state = _State(settings) if folder is None else TrainingState(
+            Path(folder) / "state" / f"{name}.npz", settings
+        )
+        checkpoints = Checkpointing(network, state, folder, name)
+        resumed_at = state.epoch
+        if not state.finished:
+            with training_views(data, recipe, network) as views:
+                train, steps = training_batches(
+                    data, recipe, seed, first_epoch=state.epoch, network=network, views=views
                 )
-        if folder is not None and state.epoch == epochs:
-            state.save(network, model.optimizer, finished=True)
-    checkpoints.restore_best()
-    return Training(network, state.history, resumed_at)
+                compile_model(recipe.make_optimizer(epochs, steps), jit_compile)
+                model.optimizer.build(network.trainable_variables)
+                if state.epoch:
+                    state.restore(network, model.optimizer)
+                watchers = [BinarizerSchedule(epochs), KeepFreedMemory(), *callbacks, checkpoints]
+                if folder is not None:
+                    watchers.append(EventLog(Path(folder) / "logs" / name))
+                if verbose:
+                    best = max(state.history, key=mean_validation_accuracy, default=None)
+                    best = (mean_validation_accuracy(best), best["epoch"]) if best else (-1.0, 0)
+                    watchers.append(EpochLine(name, best))
+                if views is not None:
+                    watchers.append(AwaitedViews(views, steps, first_epoch=state.epoch))
+                if state.epoch < epochs:
+                    model.fit(
+                        train,
+                        validation_data=validation_batches(
+                            data, network=network, soft_labels=recipe.soft_labels
+                        ),
+                        initial_epoch=state.epoch,
+                        epochs=epochs,
+                        callbacks=watchers,
+                        verbose=0,
+                        shuffle=False,  # the dataset shuffles
+                    )
+            if folder is not None and state.epoch == epochs:
+                state.save(network, model.optimizer, finished=True)
+        checkpoints.restore_best()
+        return Training(network, state.history, resumed_at)
 
 
 def _run_by_clock(
