@@ -93,10 +93,10 @@ class TrainingState:
                 f"Received: format {meta['format']}, expected {_FORMAT}"
             )
         if meta["settings"] != self.settings:
-            differences = ", ".join(_differences(meta["settings"], self.settings))
+            changes = ", ".join(differences(meta["settings"], self.settings))
             raise ValueError(
                 f"{self.path} belongs to a training with other settings; use another folder or "
-                f"start afresh. Received: {differences}"
+                f"start afresh. Received: {changes}"
             )
         self.history = meta["history"]
         self.finished = meta["finished"]
@@ -149,14 +149,19 @@ class TrainingState:
                 os.fsync(file.fileno())
 
 
-def _differences(then, now, path=""):
-    """Yields what differs between two dictionaries, in words."""
+def differences(then, now, path=""):
+    """Yields what differs between two dictionaries, in words.
+
+    Args:
+        then, now: The dictionaries, of values or of further dictionaries.
+        path: What stands before the names.
+    """
     for key in sorted({*then, *now}):
         values = [settings.get(key) for settings in (then, now)]
         if values[0] == values[1]:
             continue
         if all(isinstance(value, dict) for value in values):
-            yield from _differences(*values, f"{path}{key}.")
+            yield from differences(*values, f"{path}{key}.")
         else:
             yield f"{path}{key}: {values[0]} then, {values[1]} now"
 

@@ -10,6 +10,7 @@ import keras_tuner
 
 from bifsmn_tf.files import replacing
 from bifsmn_tf.recipes import TrainingDiverged
+from bifsmn_tf.recipes.checkpoints import differences
 from bifsmn_tf.tuning import space as spaces
 
 METHODS = ("hyperband", "bayesian", "random")
@@ -228,14 +229,9 @@ class Search:
         then, now = _read(path), self._description()
         if then is None or then == now:
             return
-        differences = "; ".join(
-            f"{key}: {then.get(key)} then, {now.get(key)} now"
-            for key in sorted({*then, *now})
-            if then.get(key) != now.get(key)
-        )
         raise ValueError(
             f"{path} belongs to a search with other settings; use another folder or start "
-            f"afresh. Received: {differences}"
+            f"afresh. Received: {'; '.join(differences(then, now))}"
         )
 
     def _planned(self):
